@@ -157,9 +157,7 @@ class BaseTask(BackboneParameters):
             weights=tuple((each.backbone.weights_sha256, str(each.weights)) for each in prepared),
             max_rejected=self.max_rejected,
             max_megapixels=self.max_megapixels,
-            engine=self.engine,
-            ray_address=self.ray_address,
-            gpus_per_actor=self.gpus_per_actor,
+            cluster=self.cluster(),
         )
 
     def about(self) -> Run:

@@ -3,13 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import BinaryIO
 
 from tasks.paths import AnyPath
 
 #: Hex digits of a key, 64 bits: enough that two of a million million keys meet with a chance of 3 in 100.
 KEY_LENGTH = 16
-_BLOCK = 2**20
 
 
 def fingerprint(ingredients: Mapping[str, object]) -> str:
@@ -29,12 +27,4 @@ def fingerprint(ingredients: Mapping[str, object]) -> str:
 def file_sha256(path: AnyPath) -> str:
     """Hash a file's bytes in bounded memory; 64 lower-case hex digits."""
     with path.open("rb") as file:
-        return stream_sha256(file)
-
-
-def stream_sha256(file: BinaryIO) -> str:
-    """Hash what is left of an open file in bounded memory; 64 lower-case hex digits."""
-    digest = hashlib.sha256()
-    while block := file.read(_BLOCK):
-        digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # UPath's files have `readinto` too

@@ -21,8 +21,8 @@ NumberT = TypeVar("NumberT", bound=float)
 class SettingsParameter(luigi.Parameter[SettingsT]):
     """A frozen dataclass of settings, as JSON on the command line and on Luigi's web page."""
 
-    def __init__(self, kind: type[SettingsT], **keywords: Any) -> None:
-        super().__init__(**keywords)
+    def __init__(self, kind: type[SettingsT], *, description: str = "Settings, as JSON.", **keywords: Any) -> None:
+        super().__init__(description=description, **keywords)
         self._kind = kind
 
     def parse(self, x: str) -> SettingsT:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from tasks.cluster.addresses import Cluster, find_cluster
+from tasks.cluster.addresses import Cluster
 from tasks.errors import BackboneError
 from tasks.paths import AnyPath, to_path
 from tasks.storage.layout import DataRoot
@@ -24,9 +24,7 @@ class RunContext:
     weights: tuple[tuple[str, str], ...] = ()  #: Pairs of the sha256 of a backbone's weights and their path.
     max_rejected: float = 0.05  #: Share of photos that may be rejected before the run ends with an error, in [0, 1].
     max_megapixels: float = 100  #: Millions of pixels that a photo may have before it is rejected.
-    engine: str = "local"  #: Engine that works on photos, one of `tasks.cluster.addresses.ENGINES`.
-    ray_address: str = ""  #: Address of the Ray cluster; empty starts Ray on this machine.
-    gpus_per_actor: float = 0  #: GPUs of each actor on Ray that can use one.
+    cluster: Cluster | None = None  #: The Ray cluster that works on photos; None where this machine does.
 
     @property
     def identity(self) -> str:
@@ -47,11 +45,6 @@ class RunContext:
     def max_pixels(self) -> int:
         """Pixels that a photo may have before it is rejected."""
         return round(self.max_megapixels * 1e6)
-
-    @property
-    def cluster(self) -> Cluster | None:
-        """The cluster that works on photos; None where this machine does."""
-        return find_cluster(self.engine, self.ray_address, self.gpus_per_actor)
 
     @property
     def statistics(self) -> AnyPath | None:

@@ -10,6 +10,7 @@ from tasks import hardware
 from tasks.backbone.task import PrepareBackbone
 from tasks.bottleneck.task import ExtractBottlenecks
 from tasks.champion.task import ChooseChampion
+from tasks.cluster.addresses import Cluster
 from tasks.compare.task import TrainCell
 from tasks.decode.task import DecodePhotos
 from tasks.evaluate.task import EvaluateHead
@@ -101,7 +102,7 @@ def test_stages_that_compute_with_a_network_claim_all_and_others_none(monkeypatc
 def test_extraction_on_ray_claims_gpus_only_where_ray_is_started_here_for_them(
     address: str, each: float, count: int
 ) -> None:
-    assert len(claimed(ExtractBottlenecks, engine="ray", ray_address=address, gpus_per_actor=each)) == count
+    assert len(claimed(ExtractBottlenecks, cluster=Cluster(address, each))) == count
 
 
 def test_finding_them_loads_nothing_else() -> None:

@@ -6,12 +6,21 @@ from typing import Any
 
 import pytest
 
+from tasks.cluster.addresses import Cluster
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.task import DecodePhotos
 from tasks.errors import BackboneError
 from tasks.run_context import RunContext
 
-CONTEXT = RunContext("data", "run", "snap", "photos", "data/snapshot/flowers/2026-01-31.json", (("sha", "lite0.pth"),))
+CONTEXT = RunContext(
+    "data",
+    "run",
+    "snap",
+    "photos",
+    "data/snapshot/flowers/2026-01-31.json",
+    (("sha", "lite0.pth"),),
+    cluster=Cluster("auto", 0.5),
+)
 
 
 def task_id(context: RunContext) -> str:
@@ -19,7 +28,7 @@ def task_id(context: RunContext) -> str:
 
 
 @pytest.mark.parametrize(
-    "other", [{"run_id": "b"}, {"photos": "b"}, {"pointer": ""}, {"weights": ()}, {"engine": "ray"}]
+    "other", [{"run_id": "b"}, {"photos": "b"}, {"pointer": ""}, {"weights": ()}, {"cluster": Cluster("auto")}]
 )
 def test_contexts_that_differ_in_places_and_machines_make_one_task(other: dict[str, Any]) -> None:
     assert task_id(replace(CONTEXT, **other)) == task_id(CONTEXT)

@@ -1,7 +1,7 @@
 """`python -m pipeline champion`: show the champion of a dataset, and change it by hand."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
@@ -48,14 +48,6 @@ _COLUMNS = (
 _LONG_WAIT = 1.0
 
 
-class _Order(NamedTuple):
-    """An order that is ready to be given."""
-
-    before: Champion | None  #: The champion before it.
-    after: Champion  #: The champion after it.
-    question: str
-
-
 def champion(  # noqa: PLR0913 (options of a command line)
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset, or a value of --dataset.")],
     *,
@@ -82,7 +74,10 @@ def champion(  # noqa: PLR0913 (options of a command line)
             ((option, value),) = given
             # The default of luigi.cfg or of the source.
             keep = keep_versions or RetrainFlowers.keep_versions.task_value("RetrainFlowers", "keep_versions")
-            _give(root, name, _prepare(root, name, option, str(value)), keep=keep, yes=yes)
+            before, after, question = _prepare(root, name, option, str(value))
+            if not yes:
+                confirm(question, "Nothing was changed")
+            _publish(root, name, before, after, keep)
         now = read_champion(root.champion(name))
         if now is None:
             raise ModelError(f"{name} has no champion yet. The next run chooses one.")
@@ -99,8 +94,11 @@ def _find_dataset(text: str, root: DataRoot) -> str:
     return found[0]
 
 
-def _prepare(root: DataRoot, dataset: str, option: str, model: str) -> _Order:
+def _prepare(root: DataRoot, dataset: str, option: str, model: str) -> tuple[Champion | None, Champion, str]:
     """Prepare an order, without any change.
+
+    Returns:
+        The champion before and after the order, and the question that asks for confirmation.
 
     Raises:
         ModelError: The order cannot be carried out.
@@ -120,10 +118,10 @@ def _prepare(root: DataRoot, dataset: str, option: str, model: str) -> _Order:
         after = orders.pin(now, chosen) if order == "pin" else orders.promote(now, chosen, order)
     orders.check_complete(after, root)
     if option == "--unpin":
-        return _Order(now, after, f"Let runs replace {after.model} again?")
+        return now, after, f"Let runs replace {after.model} again?"
     verb = "Pin" if option == "--pin" else "Make"
     place = f" in the place of {_named(now)}" if now and now.model != after.model else ""
-    return _Order(now, after, f"{verb} {_named(after)}{' the champion' if verb == 'Make' else ''}{place}?")
+    return now, after, f"{verb} {_named(after)}{' the champion' if verb == 'Make' else ''}{place}?"
 
 
 def _named(model: Champion) -> str:
@@ -131,16 +129,14 @@ def _named(model: Champion) -> str:
     return f"{model.model} ({model.test['accuracy']:.1%} on {model.test['photos']:,} photos)"
 
 
-def _give(root: DataRoot, dataset: str, order: _Order, *, keep: int, yes: bool) -> None:
-    """Carry out an order, after a confirmation unless `yes`."""
+def _publish(root: DataRoot, dataset: str, before: Champion | None, after: Champion, keep: int) -> None:
+    """Publish the champion after an order, for model servers too."""
     from tasks.champion.orders import publish_order
     from tasks.report.index import publish_index
 
-    if not yes:
-        confirm(order.question, "Nothing was changed")
     # No garbage is collected until the end of this process.
     root.storage.lock_shared(root.path)
-    waited = publish_order(root, dataset, order.before, order.after)
+    waited = publish_order(root, dataset, before, after)
     if waited >= _LONG_WAIT:
         typer.echo(f"Waited {waited:.0f} s for a run.", err=True)
     with LiveLine("serving") as progress:
@@ -150,7 +146,8 @@ def _give(root: DataRoot, dataset: str, order: _Order, *, keep: int, yes: bool) 
 
 def _show(root: DataRoot, dataset: str, now: Champion) -> None:
     served = {version.model: version.number for version in served_versions(root, dataset)}
-    rows = [_row(now, served, Coloured(_state(now), "green"))]
+    state = f"champion, pinned since {now.pinned}" if now.pinned else "champion"
+    rows = [_row(now, served, Coloured(state, "green"))]
     rows += [_row(former, served, "predecessor") for former in reversed(now.former)]
     show_table(dataset, _COLUMNS, rows)
     current = current_version(root, dataset)
@@ -165,10 +162,6 @@ def _show(root: DataRoot, dataset: str, now: Champion) -> None:
         )
     if now.rolled_back:
         typer.echo(f"Rolled back, restored only by --promote: {', '.join(now.rolled_back)}")
-
-
-def _state(now: Champion) -> str:
-    return f"champion, pinned since {now.pinned}" if now.pinned else "champion"
 
 
 def _row(model: Champion, served: Mapping[str, int], state: object) -> list[object]:

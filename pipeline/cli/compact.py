@@ -63,7 +63,7 @@ def _compact(folder: AnyPath, rows: int, *, dry_run: bool) -> str:
 
 def _summary(folder: AnyPath, done: Compacted) -> str:
     before, after = done
-    twice = f", {before.rows - after.rows:,} that stood twice dropped" if before.rows > after.rows else ""
+    twice = f", {before.rows - after.rows:,} duplicates dropped" if before.rows > after.rows else ""
     if before == after:
         return f"{folder}: {before.shards:,} shards, {before.rows:,} rows, {_megabytes(before.bytes)}: nothing to merge"
     size, become = _megabytes(before.bytes), "would become"

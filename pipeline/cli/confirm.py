@@ -8,7 +8,7 @@ import typer
 def confirm(question: str, refusal: str) -> None:
     """Ask a question; exit with 1 after the words of refusal unless the answer is yes."""
     if not sys.stdin.isatty():
-        typer.echo(f"{refusal}: nobody can be asked here. Say --yes to do it without.", err=True)
+        typer.echo(f"{refusal}: nobody can be asked here. Give --yes to go on without a question.", err=True)
         raise typer.Exit(1)
     if not typer.confirm(question):
         typer.echo(f"{refusal}.")

@@ -45,7 +45,8 @@ def open_report(
         root = open_root(data_root)
         page = _index(root) if index else _newest(dataset, root)
         typer.echo(page)
-        if not browser or not _on_a_desktop():
+        on_desktop = sys.platform == "darwin" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+        if not browser or not on_desktop:
             return
         # A browser opens local files only.
         if is_remote(page):
@@ -90,7 +91,3 @@ def _newest(dataset: str | None, root: DataRoot) -> AnyPath:
             f"run's record, {newest.record}, and run again: only what is missing is made."
         )
     return path
-
-
-def _on_a_desktop() -> bool:
-    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

@@ -132,11 +132,9 @@ class Sink:
 
     def progress(self) -> AbstractContextManager[Progress]:
         """A live line, unless it would mix with the rows."""
-        apart = self.output is not None or (sys.stderr.isatty() and not self._streams_to_terminal())
+        streams_to_terminal = self.format is not Format.TABLE and sys.stdout.isatty()
+        apart = self.output is not None or (sys.stderr.isatty() and not streams_to_terminal)
         return LiveLine("predict") if apart else nullcontext(NullProgress())
-
-    def _streams_to_terminal(self) -> bool:
-        return self.format is not Format.TABLE and sys.stdout.isatty()
 
     def write(self, tables: "Iterable[pa.Table]", model: "Model") -> "list[Row]":
         """Write rows as they come; a file is published when it is complete.

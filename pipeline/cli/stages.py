@@ -135,17 +135,14 @@ def find_stages(run: RetrainFlowers, *, as_recorded: bool = False) -> KnownStage
     snapshot = like.take_snapshot().manifest().key if like else None
     # All further tasks have the folder of the photos as a parameter.
     if prepared and like and (download is None or download.complete()):
-        later = _stage_tasks(like, prepared)
+        later = like.stage_tasks(prepared)
+        if is_refused(like, later):
+            later = like.stage_tasks(prepared, export=False)
         if not taken:
             # The report of another date has another key.
             later.pop("report")
         tasks = {**later, **tasks}
     return KnownStages(run, prepared, snapshot, taken, tasks)
-
-
-def _stage_tasks(run: RetrainFlowers, prepared: Sequence[Prepared]) -> dict[str, StageTask]:
-    stages = run.stage_tasks(prepared)
-    return run.stage_tasks(prepared, export=False) if is_refused(run, stages) else stages
 
 
 def is_refused(run: RetrainFlowers, stages: dict[str, StageTask]) -> bool:

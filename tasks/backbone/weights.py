@@ -111,11 +111,11 @@ def _fetched(url: str, folder: AnyPath, progress: Progress) -> AnyPath:
     name = fetched_name(url)
     here = storage_at(folder).staging_for(folder)
     if here == folder:
-        return fetch_pinned(url, here / name, progress, progress.tell).path
+        return fetch_pinned(url, here / name, progress).path
     locked = pinned_sha256(folder / name)
     if locked is None or not is_there(_kept(folder, locked)):
         with staged(folder, name) as file:
-            locked = fetch_pinned(url, file, progress, progress.tell).sha256
+            locked = fetch_pinned(url, file, progress).sha256
         with publish_folder(_kept(folder, locked), progress) as temporary:
             shutil.copyfile(file, temporary / name)
         file.unlink()

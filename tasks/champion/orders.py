@@ -97,7 +97,7 @@ def find_evaluated(key: str, order: Promotion, dataset: str, root: DataRoot) -> 
     for former in reversed(champion.former if champion else ()):
         if former.model == key:
             return replace(former, since=today, cause=order, decided="")
-    for decision in _decisions(dataset, root):
+    for decision in filter(None, read_each(find_manifest, listed(root.decisions(dataset), "*.json"), root.path)):
         evaluation = _evaluation(decision, root) if decision.details.get("model") == key else None
         if evaluation is None:
             continue
@@ -116,12 +116,6 @@ def find_evaluated(key: str, order: Promotion, dataset: str, root: DataRoot) -> 
         f"No run of {dataset} in {root.path} has evaluated the model {key}. Name a model that python -m pipeline "
         f"history {dataset} lists."
     )
-
-
-def _decisions(dataset: str, root: DataRoot) -> list[Manifest]:
-    """The decisions of runs on a dataset's champion, each of which is on an evaluated model."""
-    paths = listed(root.decisions(dataset), "*.json")
-    return [manifest for manifest in read_each(find_manifest, paths, root.path) if manifest is not None]
 
 
 def _evaluation(decision: Manifest, root: DataRoot) -> Manifest | None:

@@ -46,7 +46,7 @@ def pair_results(evaluation: str, champion: Champion, inputs: ChampionInputs, pr
     """
     new = _read(inputs.root.evaluate(evaluation))
     test = new.filter(pc.equal(new["split"], "test"))
-    with champion_intact("what it said of its photos"):
+    with champion_intact("the file of its predictions"):
         old = _read(inputs.root.evaluate(champion.evaluation))
     rows = pc.index_in(test["sha256"], value_set=old["sha256"].combine_chunks())
     unseen = pc.invert(pc.is_in(old["split"].take(rows), value_set=_TRAINED_ON))

@@ -27,9 +27,7 @@ class ChooseChampion(RunStageTask):
     makes it anew, for example if a dataset goes back to earlier photos.
     """
 
-    settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
-        EvaluateSettings, description="Settings, as JSON."
-    )
+    settings: SettingsParameter[EvaluateSettings] = SettingsParameter(EvaluateSettings)
     dataset: luigi.Parameter[str] = luigi.Parameter(description="Name of the dataset.")
     date: luigi.DateParameter = luigi.DateParameter(significant=False, description="Date of the run.")
     min_accuracy: NumberParameter[float] = NumberParameter(

@@ -15,7 +15,7 @@ from tasks.stage import RunStageTask
 class TrainCell(RunStageTask):
     """Trains one way on some photos, and tests it on the test split of the snapshot."""
 
-    settings: SettingsParameter[CellSettings] = SettingsParameter(CellSettings, description="Settings, as JSON.")
+    settings: SettingsParameter[CellSettings] = SettingsParameter(CellSettings)
 
     stage = COMPARE.name
     on_gpus = True

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class DecodePhotos(RunStageTask):
     """Decodes the photos of a snapshot that were never decoded with these settings."""
 
-    settings: SettingsParameter[DecodeSettings] = SettingsParameter(DecodeSettings, description="Settings, as JSON.")
+    settings: SettingsParameter[DecodeSettings] = SettingsParameter(DecodeSettings)
 
     stage = DECODE.name
 

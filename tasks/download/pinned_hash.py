@@ -5,7 +5,6 @@ The pin is `<name>.sha256` beside the file, in the format of sha256sum, so that 
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -28,13 +27,12 @@ def fetch_pinned(
     url: str,
     path: Path,
     progress: Progress,
-    tell: Callable[[str], None],
     policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
 ) -> FetchedFile:
     """Fetch a file of unknown hash, if it is not there already.
 
     Without a pin, the file is trusted and pinned; so is one that a person put there. With a pin, a file that has its
-    hash is taken without a request, and no other is accepted. `tell` receives one line when a file is trusted.
+    hash is taken without a request, and no other is accepted. Progress gets one line when a file is trusted.
 
     Raises:
         DownloadError: The file could not be fetched, or has another hash than the pinned one.
@@ -49,7 +47,7 @@ def fetch_pinned(
         pinned = pinned_sha256(path)
         if pinned is None:
             publish_bytes(pin, f"{fetched.sha256}  ".encode() + os.fsencode(path.name) + b"\n")
-            tell(f"{path.name}: sha256 {fetched.sha256} trusted on first use, kept in {pin}")
+            progress.tell(f"{path.name}: sha256 {fetched.sha256} trusted on first use, kept in {pin}")
             return fetched
     return fetch(url, path, Expected(sha256=pinned, accept_remedy=f"delete {pin}", alternative=""), progress, policy)
 

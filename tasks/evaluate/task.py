@@ -7,7 +7,7 @@ from tasks.evaluate.spec import EVALUATE
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath
 from tasks.progress import Progress
-from tasks.shards.manifests import Manifest, StageResult
+from tasks.shards.manifests import StageResult
 from tasks.stage import RunStageTask
 from tasks.train.settings import TrainSettings
 from tasks.train.task import FinetuneNetwork, TrainHead
@@ -16,9 +16,7 @@ from tasks.train.task import FinetuneNetwork, TrainHead
 class EvaluateHead(RunStageTask):
     """Measures a head or a fine-tuned network on the test split, and the recipe of a head by cross-validation."""
 
-    settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
-        EvaluateSettings, description="Settings, as JSON."
-    )
+    settings: SettingsParameter[EvaluateSettings] = SettingsParameter(EvaluateSettings)
 
     stage = EVALUATE.name
     on_gpus = True
@@ -37,11 +35,6 @@ class EvaluateHead(RunStageTask):
     def manifest_path(self) -> AnyPath:
         """The manifest is beside the metrics."""
         return self.results() / "manifest.json"
-
-    def before(self) -> dict[str, Manifest]:
-        """Return the manifests of the preceding stages by name, in the order of the stages."""
-        train = self.requires()
-        return {task.name: task.manifest() for task in (*train.before(), train)}
 
     def work(self, progress: Progress) -> StageResult:
         """Predict all photos, and publish predictions and metrics."""

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 CARD, LABELS, METRICS = "README.md", "labels.txt", "metrics.json"
 #: Folder of the files of a Keras model in a template; an export has them as one ZIP file.
 KERAS_FOLDER = "keras"
+#: Name of the copy of `layers.py` beside the Keras model, which needs it.
+LAYERS_FILE = "photo_layers.py"
 
 
 class ExportFormat(NamedTuple):
@@ -22,7 +24,7 @@ class ExportFormat(NamedTuple):
 
 _FILES, _PIXELS = "photos' files (JPEG, PNG), computes in float32", "pixels, computes in"
 SAVED_MODEL = ExportFormat("saved_model", _FILES, 0.99, "float32", decodes=True, files=("saved_model.pb", "variables"))
-KERAS = ExportFormat("model.keras", _FILES, 0.99, "float32", decodes=True, files=("model.keras", "photo_layers.py"))
+KERAS = ExportFormat("model.keras", _FILES, 0.99, "float32", decodes=True, files=("model.keras", LAYERS_FILE))
 TFLITE = ExportFormat("model.tflite", f"{_PIXELS} float32", 0.99, "float32", decodes=False, files=("model.tflite",))
 _INT8 = "model-int8.tflite"
 TFLITE_INT8 = ExportFormat(_INT8, f"{_PIXELS} int8, its head in float32", 0.97, "int8", decodes=False, files=(_INT8,))

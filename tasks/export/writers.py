@@ -16,6 +16,7 @@ from tasks.export.classifier import Branch, Classifier, freeze_classifier
 from tasks.export.formats import (
     KERAS,
     KERAS_FOLDER,
+    LAYERS_FILE,
     OPENVINO,
     SAVED_MODEL,
     TFLITE,
@@ -34,8 +35,6 @@ from tasks.train.settings import TrainSettings
 
 #: Name of the input of the SavedModel and the Keras model. TensorFlow Serving takes bytes as {"b64": "..."}.
 INPUT = "image_bytes"
-#: Name of the copy of `layers.py` beside the Keras model, which needs it.
-LAYERS_FILE = "photo_layers.py"
 #: Bytes from which a constant of a graph becomes a variable of the SavedModel, in files that exports share.
 _SHARED_BYTES = 1024
 

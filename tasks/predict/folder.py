@@ -14,7 +14,7 @@ from tasks.keys import fingerprint
 from tasks.paths import AnyPath
 from tasks.predict.models import Model, read_model
 from tasks.progress import Progress
-from tasks.shards.parquet import publish_parquet
+from tasks.shards.parquet import publish_parquet, regroup
 from tasks.shards.schemas import PREDICTED, describe
 from tasks.shards.store import ShardStore
 from tasks.snapshot.hashes import HASHES, drop_hashes, drop_racy, hash_files, read_hashes
@@ -124,7 +124,7 @@ def _predict(photos: list[Photo], folder: AnyPath, model: Model, store: ShardSto
     if photos:
         with progress.preparing("imports"):
             from tasks.predict.predictor import Predictor  # noqa: PLC0415 (only if there are photos to predict)
-            from tasks.predict.stream import predict_photos, regroup  # noqa: PLC0415
+            from tasks.predict.stream import predict_photos  # noqa: PLC0415
 
         tables = predict_photos(photos, folder, Predictor(model, progress), progress)
         for table in regroup(tables, ROWS_PER_SHARD):

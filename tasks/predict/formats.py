@@ -9,8 +9,7 @@ from typing import NamedTuple, TextIO
 import pyarrow as pa
 
 from tasks.predict.models import Model
-from tasks.predict.stream import regroup
-from tasks.shards.parquet import write_parquet
+from tasks.shards.parquet import regroup, write_parquet
 from tasks.shards.schemas import PREDICTED, describe
 
 ROWS_PER_GROUP = 4096

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from tasks.backbone.backbones import Backbone, Prepared
-from tasks.catalog import local_path
+from tasks.catalog import given_path
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import ModelError, StoreError
 from tasks.keys import KEY_LENGTH
-from tasks.paths import AnyPath, is_remote_text, to_path
+from tasks.paths import AnyPath, to_path
 from tasks.runs.records import read_record
 from tasks.shards.manifests import Manifest, find_manifest, read_manifest
 from tasks.snapshot.labels import to_label
@@ -80,7 +80,7 @@ def find_model(text: str, root: DataRoot) -> AnyPath:
         StoreError: The record, or the file that names the champion, is damaged.
         SettingError: The address cannot be used.
     """
-    path = to_path(text) if is_remote_text(text) else local_path(text)
+    path = given_path(text)
     if path and path.parent.parent.name == "runs" and path.suffix == ".json":
         record = read_record(path) or {}
         root, key = DataRoot.above(path.parent), record.get("head") or record.get("network")

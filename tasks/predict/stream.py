@@ -84,18 +84,6 @@ def _groups(batches: Iterable[list[DecodeResult]], size: int) -> Iterator[list[D
         yield group
 
 
-def regroup(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """Concatenate small tables into tables of at least `rows` rows, except the last; none is empty."""
-    waiting: list[pa.Table] = []
-    for table in tables:
-        waiting.append(table)
-        if sum(map(len, waiting)) >= rows:
-            yield pa.concat_tables(waiting)
-            waiting = []
-    if any(map(len, waiting)):
-        yield pa.concat_tables(waiting)
-
-
 def tabulate(results: Sequence[DecodeResult], probabilities: Floats, labels: Sequence[str]) -> pa.Table:
     """Make a table of the columns of `PREDICTED`.
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from tasks.champion.champion_file import read_champion
 from tasks.errors import StoreError
-from tasks.paths import AnyPath
 from tasks.report.reported_run import find_reports
 from tasks.report.templates import page_environment
 from tasks.runs.records import read_history, recorded_datasets
@@ -20,14 +19,13 @@ _MAX_POINTS = 200
 _MIN_SPAN = 0.02  # of accuracies, so that the noise of a photo or two does not fill the line's height
 
 
-def publish_index(root: DataRoot) -> AnyPath:
-    """Publish the index of a data root, and return its path.
+def publish_index(root: DataRoot) -> None:
+    """Publish the index of a data root.
 
     Processes take turns, so that the page is always that of the last one that read the records.
     """
     with lock_folder(root.below("runs")):
         publish_bytes(root.index(), render_index(root).encode())
-    return root.index()
 
 
 def render_index(root: DataRoot) -> str:

@@ -29,9 +29,7 @@ class WriteReport(RunStageTask):
     both are complete.
     """
 
-    settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
-        EvaluateSettings, description="Settings, as JSON."
-    )
+    settings: SettingsParameter[EvaluateSettings] = SettingsParameter(EvaluateSettings)
     dataset: luigi.Parameter[str] = luigi.Parameter(description="Name of the dataset.")
     date: luigi.DateParameter = luigi.DateParameter(description="Date of the run.")
     min_accuracy: NumberParameter[float] = NumberParameter(
@@ -98,8 +96,9 @@ class WriteReport(RunStageTask):
 
     def before(self) -> dict[str, Manifest]:
         """Return the manifests of the preceding stages by name, in the order of the stages."""
-        tasks = [self.evaluation(), *self.requires()]
-        return {**self.evaluation().before(), **{task.name: task.manifest() for task in tasks}}
+        evaluation = self.evaluation()
+        train = evaluation.requires()
+        return {task.name: task.manifest() for task in (*train.before(), train, evaluation, *self.requires())}
 
     def work(self, progress: Progress) -> StageResult:
         """Build the report, and publish its page and the confusion matrix."""

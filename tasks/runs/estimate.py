@@ -35,7 +35,7 @@ class Estimate:
         if self.seconds is None:
             return "no past run to go by" if self.unknown else "hardly any"
         runs = "1 past run" if self.runs == 1 else f"{self.runs} past runs"
-        without = f"; not counting {join_words(self.unknown)}, of which they do not tell" if self.unknown else ""
+        without = f"; without {join_words(self.unknown)}, which cannot be estimated" if self.unknown else ""
         return f"about {duration(self.seconds)}, from {runs}{without}"
 
 

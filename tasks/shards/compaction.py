@@ -18,7 +18,7 @@ from tasks.progress import Progress
 from tasks.shards.key_index import KeyIndex
 from tasks.shards.manifests import SCHEMA_VERSION, rename_shards
 from tasks.shards.merge_plan import Repeats, ShardFacts, plan_merges
-from tasks.shards.parquet import open_parquet, publish_shard
+from tasks.shards.parquet import open_parquet, publish_shard, regroup
 from tasks.shards.shard import MERGED, open_intact, reading
 from tasks.shards.store import ShardStore
 from tasks.storage.files import listed, lock_folder, storage_at
@@ -137,7 +137,7 @@ def _merge(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> 
     # Metadata of only some of them does not hold for all rows.
     shared = frozenset.intersection(*(shard.metadata for shard in group))
     schema = store.schema.with_metadata({**dict(shared), MERGED: json.dumps(names)})
-    tables = _regroup(_rows_to_keep(store, group, repeats), store.rows_per_group)
+    tables = regroup(_rows_to_keep(store, group, repeats), store.rows_per_group)
     path = publish_shard(store.folder, tables, schema, store.rows_per_group)
     with open_parquet(path) as file:
         rows = file.metadata.num_rows
@@ -162,15 +162,3 @@ def _row_groups(store: ShardStore, shard: AnyPath) -> Iterator[pa.Table]:
             yield table
     finally:
         file.close(force=True)
-
-
-def _regroup(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
-    """Split and join tables so that each has `size` rows; the last one may have fewer."""
-    waiting: pa.Table | None = None
-    for table in tables:
-        waiting = table if waiting is None else pa.concat_tables([waiting, table])
-        while waiting.num_rows >= size:
-            yield waiting.slice(0, size)
-            waiting = waiting.slice(size)
-    if waiting is not None and waiting.num_rows:
-        yield waiting

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.keys import KEY_LENGTH, stream_sha256
+from tasks.keys import KEY_LENGTH, file_sha256
 from tasks.paths import AnyPath
 from tasks.storage.files import publishing, read_bytes, storage_at, temporary_file
 
@@ -66,15 +66,26 @@ def publish_shard(folder: AnyPath, tables: Iterable[pa.Table], schema: pa.Schema
     """
     with temporary_file(folder / "part.parquet") as temporary:
         write_parquet(temporary, tables, schema, rows_per_group)
-        with temporary.open("rb") as file:
-            shard = folder / shard_name(file)
+        shard = folder / shard_name(temporary)
         storage_at(shard).put_file(temporary, shard)
         return shard
 
 
-def shard_name(file: BinaryIO) -> str:
-    """Name a shard after its bytes, which are read from here to the end."""
-    return f"part-{stream_sha256(file)[:KEY_LENGTH]}.parquet"
+def regroup(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
+    """Split and join tables so that each has `size` rows; the last one may have fewer, and none is empty."""
+    waiting: pa.Table | None = None
+    for table in tables:
+        waiting = table if waiting is None else pa.concat_tables([waiting, table])
+        while waiting.num_rows >= size:
+            yield waiting.slice(0, size)
+            waiting = waiting.slice(size)
+    if waiting is not None and waiting.num_rows:
+        yield waiting
+
+
+def shard_name(path: AnyPath) -> str:
+    """Name a shard after the bytes of a file."""
+    return f"part-{file_sha256(path)[:KEY_LENGTH]}.parquet"
 
 
 def _options(schema: pa.Schema) -> dict[str, Any]:

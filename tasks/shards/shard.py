@@ -103,7 +103,7 @@ def reading(shard: AnyPath) -> Iterator[None]:
 def is_intact(shard: AnyPath) -> bool:
     """Whether a shard is named after its bytes."""
     with storage_at(shard).fetched(shard) as copy:
-        return _is_named_after(shard, copy)
+        return shard.name == shard_name(copy)
 
 
 def check_intact(shard: AnyPath) -> None:
@@ -164,15 +164,10 @@ def open_intact(shard: AnyPath, file: pq.ParquetFile) -> pq.ParquetFile:
         return file
     file.close(force=True)
     with reading(shard), storage.fetched(shard) as copy:
-        if not _is_named_after(shard, copy):
+        if shard.name != shard_name(copy):
             raise damaged(shard, _OTHER_BYTES)
         # A file of arrow's own is closed with the last reference to it.
         return pq.ParquetFile(pa.OSFile(str(copy)), page_checksum_verification=True)
-
-
-def _is_named_after(shard: AnyPath, copy: AnyPath) -> bool:
-    with copy.open("rb") as file:
-        return shard.name == shard_name(file)
 
 
 def damaged(shard: AnyPath, why: str) -> DamagedError:

@@ -52,9 +52,9 @@ class ShardStore:
         run_status.count_published(table.num_rows)
         return shard
 
-    def sweep(self) -> int:
-        """Remove temporary files of crashed writers, and return their number."""
-        return sweep(self.folder)
+    def sweep(self) -> None:
+        """Remove temporary files of crashed writers."""
+        sweep(self.folder)
 
     def shards(self) -> list[AnyPath]:
         """All shards, in the order of their names."""

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -91,7 +91,9 @@ def hash_files(root: AnyPath, files: Sequence[PhotoFile], known: pa.Table | None
             read += 1
         elif not isinstance(result, FileNotFoundError | NotADirectoryError):
             unreadable[files[place].path] = result
-    _warn(unreadable)
+    if unreadable:
+        named = [f"{escape_control_characters(path)} ({exc.strerror or exc})" for path, exc in unreadable.items()]
+        _log.warning("Photos that cannot be read are left out: %s. Check their permissions.", first_of(named, _NAMED))
     column = pa.array(keys, pa.string())
     table = table.append_column(HASHES.field("sha256"), column).filter(column.is_valid())
     return Hashed(table.cast(HASHES), read, tuple(unreadable))
@@ -168,9 +170,3 @@ def _hash(path: AnyPath) -> str | OSError:
         return photo_sha256(path)
     except OSError as exc:
         return exc
-
-
-def _warn(unreadable: Mapping[str, OSError]) -> None:
-    if unreadable:
-        named = [f"{escape_control_characters(path)} ({exc.strerror or exc})" for path, exc in unreadable.items()]
-        _log.warning("Photos that cannot be read are left out: %s. Check their permissions.", first_of(named, _NAMED))

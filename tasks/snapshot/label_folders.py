@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tasks.paths import AnyPath
-from tasks.snapshot.photo_rules import ignored_by_name, is_photo_suffix
+from tasks.snapshot.photo_rules import PHOTO, ignored_by_name, kind_by_suffix
 from tasks.storage.files import storage_at
 
 
@@ -18,7 +18,7 @@ def photos_folder(folder: AnyPath) -> AnyPath:
     while len(folders := _used(listing.folders)) == 1:
         inner = folder / folders[0]
         listing = storage_at(inner).list_folder(inner)
-        if not _used(listing.folders) or any(map(is_photo_suffix, _used(listing.files))):
+        if not _used(listing.folders) or PHOTO in map(kind_by_suffix, _used(listing.files)):
             break
         folder = inner
     return folder

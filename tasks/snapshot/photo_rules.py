@@ -75,11 +75,6 @@ def kind_by_suffix(name: str) -> str | None:
     return _BY_SUFFIX.get(suffix.lower()) if dot else None
 
 
-def is_photo_suffix(name: str) -> bool:
-    """Whether a file is a photo by its suffix."""
-    return kind_by_suffix(name) == PHOTO
-
-
 def ignored_by_head(head: bytes, name: str) -> str | None:
     """Reason to ignore a file by its first `HEAD` bytes, or by its suffix if it is no image; None for a photo."""
     found = image_format(head)

@@ -24,7 +24,7 @@ from tasks.errors import DatasetError, PipelineError
 from tasks.parameters import ChoiceParameter, NumberParameter, SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
-from tasks.shards.manifests import Manifest, StageResult
+from tasks.shards.manifests import StageResult
 from tasks.snapshot.label_folders import photos_folder
 from tasks.snapshot.labels import check_labels, label_changes
 from tasks.snapshot.spec import SNAPSHOT
@@ -75,11 +75,6 @@ class TakeSnapshot(RunStageTask):
             return False
         return is_current(self.date, own, state, self.dataset, self.on_missing_source)
 
-    def before(self) -> dict[str, Manifest]:
-        """Return the manifest of the download, if there is one, by its stage."""
-        download = self.requires()
-        return {} if download is None else {download.stage: download.manifest()}
-
     def photos(self) -> AnyPath:
         """Return the folder of the snapshot's paths."""
         download = self.requires()
@@ -92,8 +87,8 @@ class TakeSnapshot(RunStageTask):
     def work(self, progress: Progress) -> StageResult:
         """Hash new photos and publish the snapshot; if the source is unreachable, the last one may be used again."""
         last = last_snapshot(self.root, self.dataset.name, self.date)
-        download = self.before().get(FetchDataset.stage)
-        if last is not None and download and (unreached := download.details.get("unreached")):
+        download = self.requires()
+        if last is not None and download and (unreached := download.manifest().details.get("unreached")):
             return self._reuse(last, unreached, progress)
         try:
             snapshot = self._take(progress)

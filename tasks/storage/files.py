@@ -125,6 +125,6 @@ def lock_folder(folder: AnyPath) -> AbstractContextManager[None]:
     return storage_at(folder).lock_folder(folder)
 
 
-def sweep(folder: AnyPath) -> int:
-    """Remove temporary files that crashed writers left for a folder, and return their number; see `sweep_folder`."""
-    return sweep_folder(storage_at(folder).scratch_for(folder))
+def sweep(folder: AnyPath) -> None:
+    """Remove temporary files that crashed writers left for a folder; see `sweep_folder`."""
+    sweep_folder(storage_at(folder).scratch_for(folder))

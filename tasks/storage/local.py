@@ -143,16 +143,14 @@ class LocalStorage(FileLocks):
     def is_in_use(self, path: Path) -> bool:
         return self.is_locked(path) or any(self.is_locked(written) for written in path.rglob(f"{TEMPORARY_PREFIX}*"))
 
-    def remove_unused(self, path: Path) -> DiskUsage:
+    def remove_unused(self, path: Path) -> None:
         if self.is_in_use(path):
             raise in_use(path)
         sweep_folder(path.parent)
-        usage = self.measure(path)
         if path.is_dir():
             _remove_folder(path)
         else:
             path.unlink(missing_ok=True)
-        return usage
 
 
 def _remove_folder(folder: Path) -> None:

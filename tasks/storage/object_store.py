@@ -7,15 +7,14 @@ import hashlib
 import json
 import mimetypes
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.concurrency import map_ordered
 from tasks.keys import KEY_LENGTH
-from tasks.storage.protocol import FolderListing, StoredFile
-from tasks.storage.survey import DiskUsage
+from tasks.storage.protocol import FolderListing
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -100,16 +99,6 @@ def list_folder(folder: "UPath") -> FolderListing:
 def is_internal(path: str) -> bool:
     """Whether an object is no file, but a lease or the mark of a folder."""
     return any(map(_INTERNAL.fullmatch, path.split("/")))
-
-
-def measure(path: "UPath", found: Iterable[StoredFile]) -> DiskUsage:
-    """Add up the files that were found below a folder, or measure the object if there are none."""
-    sizes = [one.size for one in found if not is_internal(one.path)]
-    if not sizes:
-        with suppress(FileNotFoundError):
-            own = path.fs.info(path.path)
-            sizes = [own["size"]] if own["type"] == "file" else []
-    return DiskUsage(len(sizes), sum(sizes))
 
 
 def remove(paths: "Sequence[UPath]") -> None:

@@ -63,25 +63,11 @@ class Mirror:
 class Storage(Protocol[PathT_contra]):
     """Files at paths of one kind. Nothing else renames, lists, locks or uploads files of a data root."""
 
-    @property
-    def has_folders(self) -> bool:
-        """Whether a folder exists by itself and can be empty; an object store only has names with slashes."""
-
-    @property
-    def reads_are_requests(self) -> bool:
-        """Whether each read is a network request: worth avoiding, and worth sending in parallel."""
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether all machines find the same files at the same path."""
-
-    @property
-    def listing_page(self) -> int:
-        """Number of names that one listing returns as one atomic step."""
-
-    @property
-    def poll_seconds(self) -> float:
-        """Least number of seconds between two looks at a file that changes."""
+    has_folders: bool  #: Whether a folder exists by itself and can be empty; an object store has names with slashes.
+    reads_are_requests: bool  #: Whether each read is a network request: worth avoiding, and worth sending in parallel.
+    is_shared: bool  #: Whether all machines find the same files at the same path.
+    listing_page: int  #: Number of names that one listing returns as one atomic step.
+    poll_seconds: float  #: Least number of seconds between two looks at a file that changes.
 
     def read_bytes(self, path: PathT_contra) -> bytes:
         """Read a whole file, in one request; raises FileNotFoundError if it is missing."""
@@ -175,8 +161,8 @@ class Storage(Protocol[PathT_contra]):
     def is_in_use(self, path: PathT_contra) -> bool:
         """Whether a process has locked a folder, or writes a file in it."""
 
-    def remove_unused(self, path: PathT_contra) -> DiskUsage:
-        """Remove a file or folder as one step, and return its size; raises StoreError if a process works in it."""
+    def remove_unused(self, path: PathT_contra) -> None:
+        """Remove a file or folder as one step; raises StoreError if a process works in it."""
 
     def lock_folder(self, folder: PathT_contra) -> AbstractContextManager[None]:
         """Hold the exclusive lock of a folder during the block; report once when it has to be waited for."""

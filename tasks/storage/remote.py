@@ -113,7 +113,12 @@ class RemoteStorage(LeaseLocks):
         return scratch() / "kept" / fingerprint({"folder": str(folder)}) / folder.name
 
     def measure(self, path: "UPath") -> DiskUsage:
-        return object_store.measure(path, objects_below(path))
+        sizes = [one.size for one in objects_below(path) if not object_store.is_internal(one.path)]
+        if not sizes:
+            with suppress(FileNotFoundError):
+                own = path.fs.info(path.path)
+                sizes = [own["size"]] if own["type"] == "file" else []
+        return DiskUsage(len(sizes), sum(sizes))
 
     def check_below(self, path: "UPath", root: AnyPath) -> None:
         if not str(path).startswith(f"{str(root).rstrip('/')}/"):
@@ -122,18 +127,16 @@ class RemoteStorage(LeaseLocks):
     def is_in_use(self, path: "UPath") -> bool:
         return self.is_locked(path)
 
-    def remove_unused(self, path: "UPath") -> DiskUsage:
+    def remove_unused(self, path: "UPath") -> None:
         found = list(objects_below(path))
         # Without a lease no process has ever worked in it.
         if any(object_store.is_internal(one.path) for one in found) and self.is_locked(path):
             raise in_use(path)
-        usage = object_store.measure(path, found)
         if found:
             object_store.remove([_mark(path)])
             object_store.remove_names(path, [f"{path.path}/{one.path}" for one in found])
         else:
             object_store.remove([path])
-        return usage
 
 
 def _mark(path: "UPath") -> "UPath":

@@ -24,15 +24,15 @@ def check_removable(path: AnyPath, root: DataRoot) -> None:
         raise in_use(path)
 
 
-def remove(path: AnyPath, root: DataRoot) -> DiskUsage:
-    """Remove a file or folder of a data root, and return the size of the removed files; it may be missing.
+def remove(path: AnyPath, root: DataRoot) -> None:
+    """Remove a file or folder of a data root; it may be missing.
 
     Raises:
         StoreError: As of `check_removable`; or the system refuses the removal.
     """
     storage_at(path).check_below(path, root.path)
     try:
-        return storage_at(path).remove_unused(path)
+        storage_at(path).remove_unused(path)
     except OSError as exc:
         why = exc.strerror or exc
         raise StoreError(f"{path} cannot be removed ({why}). Mend its rights, and forget it again.") from exc

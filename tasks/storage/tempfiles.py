@@ -71,20 +71,16 @@ def scratch_folder(name: str) -> AbstractContextManager[Path]:
     return make_temporary(scratch() / name, folder=True)
 
 
-def sweep_folder(folder: Path) -> int:
-    """Remove leftovers of crashed writers in a folder, not below it, and return their number."""
-    removed = 0
+def sweep_folder(folder: Path) -> None:
+    """Remove leftovers of crashed writers in a folder, not below it."""
     for path in folder.glob(TEMPORARY) if folder.is_dir() else ():
         if path.is_symlink():
             # Nothing can lock a link; its writer makes another one.
             path.unlink(missing_ok=True)
-            removed += 1
             continue
         with suppress(FileNotFoundError), locked_if_free(path) as free:
             if free:
                 _remove(path)
-                removed += 1
-    return removed
 
 
 @contextmanager

@@ -115,8 +115,8 @@ def test_a_photo_that_the_champion_cannot_predict_is_left_out(
 @pytest.mark.parametrize(
     ("damage", "part"),
     [
-        ("", "what it said of its photos"),
-        ("evaluation", "what it said of its photos"),
+        ("", "the file of its predictions"),
+        ("evaluation", "the file of its predictions"),
         ("model", "its model"),
         ("head", "its model"),
         ("manifest", "its model"),

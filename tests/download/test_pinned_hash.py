@@ -10,8 +10,8 @@ import pytest
 from tasks.download.fetch import FetchedFile
 from tasks.download.pinned_hash import fetch_pinned, pin_path
 from tasks.errors import DownloadError, StoreError
-from tasks.progress import NullProgress
 from tests.download.fetching import CONTENT, QUICK, left, put
+from tests.support.progress import Tally
 from tests.support.servers.file_server import Fault, FileServer
 
 HAND_MADE = b"put there by hand"
@@ -19,8 +19,8 @@ HAND_MADE = b"put there by hand"
 
 def get(files: FileServer, path: Path) -> tuple[FetchedFile, list[str]]:
     """Fetch the file, and return the reported lines."""
-    lines: list[str] = []
-    return fetch_pinned(files.url, path, NullProgress(), lines.append, QUICK), lines
+    told = Tally()
+    return fetch_pinned(files.url, path, told, QUICK), told.lines
 
 
 def test_the_first_download_is_pinned_and_one_line_says_so_once(server: FileServer, path: Path) -> None:

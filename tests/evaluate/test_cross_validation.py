@@ -21,6 +21,7 @@ from tasks.train.photos import EmbeddedPhotos, take_photos
 from tasks.train.settings import TrainSettings
 from tasks.train.statistics import Statistics
 from tasks.train.training_state import TrainingContext
+from tests.support.data_root import LABELS, draw_photos
 from tests.support.progress import Tally
 from tests.train.examples import (
     BACKBONE,
@@ -35,13 +36,7 @@ from tests.train.examples import (
     settings,
 )
 
-LABELS = ("daisy", "roses", "tulips")
-
-
-def drawn_photos(
-    counts: tuple[int, ...] = (60, 40), apart: float = 1.0, how: TrainSettings | None = None
-) -> EmbeddedPhotos:
-    return photos_of(draw_examples(counts, apart=apart), LABELS[: len(counts)], how)
+COUNTS = (60, 40)
 
 
 def train(photos: EmbeddedPhotos, folder: Path) -> Head:
@@ -80,7 +75,7 @@ def test_random_labels_are_predicted_by_chance_though_a_head_knows_its_own_photo
 
 @pytest.mark.parametrize("how", [settings(), classic(steps=300, learning_rate=0.3)], ids=["lda", "classic"])
 def test_labels_that_are_far_apart_are_all_predicted_rightly(how: TrainSettings, tmp_path: Path) -> None:
-    crossed = cross_validate(drawn_photos(apart=5, how=how), tmp_path, 3)
+    crossed = cross_validate(draw_photos(COUNTS, apart=5, how=how), tmp_path, 3)
     assert (crossed["folds"], crossed["accuracy"]) == (3, 1.0)
     assert crossed["log_loss"] < 0.2
 
@@ -89,7 +84,7 @@ def test_labels_that_are_far_apart_are_all_predicted_rightly(how: TrainSettings,
 def test_a_fold_s_head_is_solved_for_from_all_photos_but_the_fold_s_with_what_the_head_chose(
     folds: int, tmp_path: Path
 ) -> None:
-    photos = drawn_photos()
+    photos = draw_photos(COUNTS)
     head = train(photos, tmp_path)
     choice = LeftOutScore(**head.facts["choices"][0])
     trainer = LdaTrainer(LDA, photos.features.columns, (0, 1), photos.labels)
@@ -102,7 +97,7 @@ def test_a_fold_s_head_is_solved_for_from_all_photos_but_the_fold_s_with_what_th
 
 
 def test_a_fold_s_classic_head_is_trained_on_neither_the_fold_nor_the_validation_split(tmp_path: Path) -> None:
-    photos = drawn_photos(how=classic())
+    photos = draw_photos(COUNTS, how=classic())
     heads = fold_heads(photos, train(photos, tmp_path), 4, None, NullProgress())
     for own, found in zip(fold_tenths(4), heads, strict=True):
         others, validation = ~photos.in_tenths(own), photos.of("validation")
@@ -114,7 +109,7 @@ def test_a_fold_s_classic_head_is_trained_on_neither_the_fold_nor_the_validation
 def test_each_photo_is_predicted_by_the_head_and_by_that_of_its_own_fold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    photos = drawn_photos()
+    photos = draw_photos(COUNTS)
     head = train(photos, tmp_path)
     heads = fold_heads(photos, head, 3, None, NullProgress())
     monkeypatch.setattr("tasks.train.features.BLOCK_PHOTOS", 7)
@@ -134,7 +129,7 @@ def test_each_photo_is_predicted_by_the_head_and_by_that_of_its_own_fold(
 
 
 def test_the_classic_recipe_predicts_from_the_plain_view_alone(tmp_path: Path) -> None:
-    drawn = draw_examples((60, 40), apart=5)
+    drawn = draw_examples(COUNTS, apart=5)
     # The mirror images say the opposite of what the photos say.
     drawn.numbers[:, 1, [0, 1]] = drawn.numbers[:, 0, [1, 0]]
     photos = photos_of(drawn, LABELS[:2], classic(steps=300, learning_rate=0.3))
@@ -143,7 +138,7 @@ def test_the_classic_recipe_predicts_from_the_plain_view_alone(tmp_path: Path) -
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_statistics_on_disk_give_the_same_bits(kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = drawn_photos()
+    photos = draw_photos(COUNTS)
     head = train(photos, tmp_path / "head")
     summed = fold_heads(photos, head, 3, None, NullProgress())
     monkeypatch.setattr("tasks.train.tenth_statistics.MAX_SUMMED", 0)
@@ -158,14 +153,14 @@ def test_statistics_on_disk_give_the_same_bits(kept: bool, tmp_path: Path, monke
 def test_handful_of_photos_gives_numbers(
     counts: tuple[int, ...], folds: int, how: TrainSettings, tmp_path: Path
 ) -> None:
-    crossed = cross_validate(drawn_photos(counts, apart=5, how=how), tmp_path, folds)
+    crossed = cross_validate(draw_photos(counts, apart=5, how=how), tmp_path, folds)
     assert crossed["interval"]["low"] <= crossed["accuracy"] <= crossed["interval"]["high"]
     assert np.isfinite(crossed["log_loss"])
     assert 0 <= crossed["expected_calibration_error"] <= 1
 
 
 def test_a_fold_without_photos_has_no_head(tmp_path: Path) -> None:
-    photos = drawn_photos((3, 3))
+    photos = draw_photos((3, 3))
     heads = fold_heads(photos, train(photos, tmp_path), TENTHS, None, progress := Tally())
     empty = [not (photos.splits.tenths == tenth).any() for tenth in range(TENTHS)]
     assert any(empty)
@@ -174,7 +169,7 @@ def test_a_fold_without_photos_has_no_head(tmp_path: Path) -> None:
 
 
 def test_photos_that_all_fell_into_one_fold_are_too_few(tmp_path: Path) -> None:
-    photos = drawn_photos((3, 3))
+    photos = draw_photos((3, 3))
     head = train(photos, tmp_path)
     # As no snapshot has it, since photos fill in for the splits.
     alike = replace(photos, splits=replace(photos.splits, tenths=np.full(6, 4, np.int8)))
@@ -207,12 +202,12 @@ def test_small_folds_are_predicted_as_by_heads_of_their_own_though_none_is_solve
 def test_an_evaluation_takes_the_photos_and_statistics_of_the_training_before_it_and_gives_the_same(
     tmp_path: Path,
 ) -> None:
-    photos = drawn_photos()
+    photos = draw_photos(COUNTS)
     head = train(photos, tmp_path)
     assert list(photos.summed) == [frozenset(range(9))]
     kept = take_photos(photos.features.settings.key(""))
     assert kept is photos
     assert take_photos(photos.features.settings.key("")) is None
-    known, anew = (cross_predict(each, head, 3, None, NullProgress()) for each in (photos, drawn_photos()))
+    known, anew = (cross_predict(each, head, 3, None, NullProgress()) for each in (photos, draw_photos(COUNTS)))
     for found, expected in zip(known, anew, strict=True):
         np.testing.assert_array_equal(found, expected)

@@ -58,7 +58,7 @@ def test_a_line_says_what_is_or_would_be_merged_and_again_that_there_is_nothing(
 ) -> None:
     store.append(bottlenecks(range(5), first=1))
     before, size = compact(tmp_path, "--dry-run"), sum(shard.stat().st_size for shard in store.shards()) / 1e6
-    merged = f"1, 30 rows, 5 that stood twice dropped, {size:,.1f} MB"
+    merged = f"1, 30 rows, 5 duplicates dropped, {size:,.1f} MB"
     assert before == Finished(0, f"{store.folder}: 4 shards would become {merged}\n", "")
     assert len(store.shards()) == 4
     done = compact(tmp_path)

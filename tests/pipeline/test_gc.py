@@ -90,7 +90,7 @@ def test_nothing_is_removed_in_a_dry_run_without_consent_or_if_all_is_needed(pro
     listed = gc(project, "--keep-runs", "1", "--dry-run")
     assert (listed.code, listed.output.startswith("To be removed: ")) == (0, True)
     assert "2026-03-02" in listed.output
-    assert_error(gc(project, "--keep-runs", "1"), 1, "Say --yes")
+    assert_error(gc(project, "--keep-runs", "1"), 1, "Give --yes")
     needed = gc(project, "--yes")
     assert (needed.code, needed.output.startswith("Nothing to remove: 2 runs stay")) == (0, True)
     assert listing(project.root) == before

@@ -31,7 +31,8 @@ def test_first_run_computes_everything_and_says_so(trained: Trained) -> None:
     assert [first.new(Trained.DATE)[stage] for stage in ("decode", "bottleneck")] == [Trained.PHOTOS] * 2
     assert (record["photos"], record["rejected"]) == (Trained.PHOTOS, 0)
     assert 0 < record["metrics"]["test"]["interval"]["low"] <= record["metrics"]["test"]["accuracy"]
-    assert all(stage["seconds"] > 0 for stage in record["stages"].values())
+    # Without an export nothing is served, which can take less than the half of a millisecond.
+    assert all(stage["seconds"] > 0 for name, stage in record["stages"].items() if name != "serving")
     results = first.root / "evaluate" / record["evaluation"]
     assert {path.name for path in results.iterdir()} == {"metrics.json", "predictions.parquet", "manifest.json"}
     metrics = json.loads((results / "metrics.json").read_text())

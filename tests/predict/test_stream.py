@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pytest
 
 from tasks.decode.photo_file import DecodeResult, Photo
 from tasks.decode.rejections import Reason, Rejection
 from tasks.paths import to_path
 from tasks.predict.inputs import find_photos
 from tasks.predict.predictor import Predictor
-from tasks.predict.stream import predict_photos, regroup, tabulate
+from tasks.predict.stream import predict_photos, tabulate
 from tasks.shards.schemas import PREDICTED
 from tests.predict.trained import COUNT, Trained, draw
 from tests.support.progress import Tally
@@ -74,12 +73,3 @@ def test_name_that_is_not_utf8_is_written_with_escapes() -> None:
     tried = [DecodeResult(Photo("", path), Rejection(Reason.UNREADABLE, "It cannot."))]
     table = tabulate(tried, np.empty((0, 0), np.float32), ["daisy"])
     assert table["path"].to_pylist() == ["caf\\udce9.jpg"]
-
-
-@pytest.mark.parametrize(("rows", "sizes"), [(1, [2, 2, 1]), (3, [4, 1]), (9, [5])])
-def test_tables_are_joined_until_they_are_large_enough(rows: int, sizes: list[int]) -> None:
-    parts = [pa.table({"n": [1, 2]}), pa.table({"n": [3, 4]}), pa.table({"n": [5]})]
-    joined = list(regroup(parts, rows))
-    assert [len(table) for table in joined] == sizes
-    assert pa.concat_tables(joined)["n"].to_pylist() == [1, 2, 3, 4, 5]
-    assert list(regroup([PREDICTED.empty_table()], rows)) == []

@@ -63,7 +63,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     for run, report in zip(runs, reports, strict=True):
         run.report.write_text(render_report(report), encoding="utf-8")
     first, many_path, full = (local(run.report) for run in runs)
-    return Site(full, many_path, first, local(publish_index(root)))
+    publish_index(root)
+    return Site(full, many_path, first, local(root.index()))
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def test_names_of_datasets_are_shown_as_they_are_and_reached_from_the_top(root: 
 
 def test_publishing_replaces_the_page(root: DataRoot[Path]) -> None:
     keep_runs(root, 1)
-    assert publish_index(root) == root.index()
+    publish_index(root)
     before = root.index().read_text(encoding="utf-8")
     keep_run(make_up_run(root.path, 1, 0.8))
     publish_index(root)
@@ -132,7 +132,7 @@ def test_the_page_of_a_store_leads_to_its_reports_and_asks_for_none_of_them_alon
     for run in runs[::2]:
         publish_bytes(run.report, b"<!doctype html>")
     with gateway.counting() as counted:
-        path = publish_index(root)
+        publish_index(root)
     assert (counted["GET"], counted["HEAD"]) == (31, 0), "each record, and the champion"
-    page = Page(path.read_text(encoding="utf-8"))
+    page = Page(root.index().read_text(encoding="utf-8"))
     assert links_of(page) == [f"report/{run.model}/report.html" for run in runs[::2]]

@@ -79,7 +79,7 @@ def test_stages_that_no_run_tells_of_are_named() -> None:
     past = [ran("a", 10, {"decode": RecordedStage("k", 10, 12.0, 0.0)})]
     ahead = {"decode": RemainingWork("k", 10), "export": RemainingWork(None, None), "report": RemainingWork(None, None)}
     assert str(estimate(ahead, WAY, past)) == (
-        "about 12 s, from 1 past run; not counting export and report, of which they do not tell"
+        "about 12 s, from 1 past run; without export and report, which cannot be estimated"
     )
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.shards.parquet import publish_parquet, publish_shard
+from tasks.shards.parquet import publish_parquet, publish_shard, regroup
 
 
 def test_a_shard_is_named_by_the_sha256_of_its_bytes_so_that_the_same_rows_make_the_same(tmp_path: Path) -> None:
@@ -62,3 +62,12 @@ def test_flipped_bits_of_a_picture_are_detected(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(picture, picture.replace(b"one", b"two")))
     with pytest.raises(OSError, match="checksum"):
         pq.ParquetFile(path, page_checksum_verification=True).read()
+
+
+@pytest.mark.parametrize(("rows", "sizes"), [(1, [1] * 5), (2, [2, 2, 1]), (3, [3, 2]), (9, [5])])
+def test_tables_are_split_and_joined_to_tables_of_one_size(rows: int, sizes: list[int]) -> None:
+    parts = [pa.table({"n": [1, 2]}), pa.table({"n": []}, pa.schema([("n", pa.int64())])), pa.table({"n": [3, 4, 5]})]
+    joined = list(regroup(parts, rows))
+    assert [len(table) for table in joined] == sizes
+    assert pa.concat_tables(joined)["n"].to_pylist() == [1, 2, 3, 4, 5]
+    assert list(regroup(parts[1:2], rows)) == []

@@ -36,7 +36,7 @@ def local_store(tmp_path: Path) -> ShardStore:
 def test_an_empty_store_and_an_empty_search_have_no_rows(store: ShardStore) -> None:
     assert store.found(keys(1, 2)).tolist() == [False, False]
     assert store.shards() == store.search(keys(1)).shards() == list(store.rows(keys(1))) == []
-    assert store.sweep() == 0
+    store.sweep()
     store.append(bottlenecks(range(10)))
     assert list(store.rows(keys())) == []
     assert store.read(keys()).equals(store.schema.empty_table())
@@ -125,7 +125,7 @@ def test_a_sweep_removes_leftovers_of_a_crash_and_no_shard(local_store: ShardSto
     shard = local_store.append(bottlenecks(range(3)))
     (local_store.folder / ".tmp-part.parquet-0123456789ab").write_bytes(b"PAR1 half of a shard")
     assert local_store.shards() == [shard]
-    assert local_store.sweep() == 1
+    local_store.sweep()
     assert [*local_store.folder.iterdir()] == [shard]
 
 

@@ -123,13 +123,14 @@ def test_a_folder_does_not_replace_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_a_killed_writer_publishes_nothing_and_leaves_a_temporary_to_sweep(kind: str, folder: AnyPath) -> None:
     with started(WRITER, kind, folder / "thing") as process:
-        assert sweep(folder) == 0
+        sweep(folder)
+        assert len(temporaries(folder)) == 1
         process.send_signal(signal.SIGKILL)
         assert process.wait(TIMEOUT) == -signal.SIGKILL
     assert not (folder / "thing").exists()
     assert not is_there(folder / "thing")
     assert len(temporaries(folder)) == 1
-    assert [sweep(folder), sweep(folder)] == [1, 0]
+    sweep(folder)
     assert names(folder) == temporaries(folder) == []
 
 
@@ -157,7 +158,8 @@ def test_a_sweep_leaves_other_files_and_subfolders(tmp_path: Path) -> None:
     publish_bytes(tmp_path / "thing", b"whole")
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / ".tmp-left").touch()
-    assert sweep(tmp_path) == sweep(tmp_path / "missing") == 0
+    sweep(tmp_path)
+    sweep(tmp_path / "missing")
     assert names(tmp_path) == ["below", "thing"]
     assert names(tmp_path / "below") == [".tmp-left"]
 
@@ -275,7 +277,7 @@ def test_a_pointer_that_a_crashed_writer_left_is_swept(tmp_path: Path) -> None:
         (tmp_path / f".tmp-{target}-0123456789ab").symlink_to(target)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "file").touch()
-    assert sweep(tmp_path) == 2
+    sweep(tmp_path)
     assert names(tmp_path) == ["folder"]
     assert names(tmp_path / "folder") == ["file"]
 

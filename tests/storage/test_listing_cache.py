@@ -77,9 +77,9 @@ def test_a_folder_of_a_store_is_removed_with_its_mark(there: AnyPath) -> None:
     with publish_folder(there / "photos" / "export") as folder:
         (folder / "1 [a].jpg").write_bytes(b"x")
         (folder / "1 a.jpg").write_bytes(b"x")
-    assert remove(there / "photos" / "export", DataRoot(there)) == DiskUsage(2, 2)
+    remove(there / "photos" / "export", DataRoot(there))
     assert not is_there(there / "photos" / "export")
     assert measure(there / "photos") == DiskUsage(1, 5)
-    assert remove(there / "head", DataRoot(there)) == DiskUsage(3, 36)
-    assert remove(there / "head", DataRoot(there)) == DiskUsage(0, 0)
+    for _ in range(2):
+        remove(there / "head", DataRoot(there))
     assert storage_at(there).survey(there).entries(there) == [there / "a.json", there / "photos"]

@@ -34,8 +34,10 @@ def test_a_file_or_folder_is_measured_and_removed_and_one_that_is_gone_is_no_har
     root = filled(folder)
     head = root.train("cafe")
     assert measure(head) == DiskUsage(2, 102)
-    assert remove(head / "manifest.json", root) == DiskUsage(1, 2)
-    assert [remove(head, root), remove(head, root)] == [DiskUsage(1, 100), DiskUsage(0, 0)]
+    remove(head / "manifest.json", root)
+    assert measure(head) == DiskUsage(1, 100)
+    for _ in range(2):
+        remove(head, root)
     assert measure(root.path) == DiskUsage(0, 0)
     assert not Path(str(head)).exists()
 
@@ -80,7 +82,8 @@ def test_a_link_inside_is_removed_and_a_data_root_may_itself_be_a_link(root: Dat
     (root.train("cafe") / "photos").symlink_to(photo.parent)
     (tmp_path / "link").symlink_to(root.path)
     linked = DataRoot(tmp_path / "link")
-    assert remove(linked.train("cafe"), linked).files == 2
+    assert measure(linked.train("cafe")).files == 2
+    remove(linked.train("cafe"), linked)
     assert not root.train("cafe").exists()
     assert photo.exists()
 
@@ -116,7 +119,7 @@ remove(root.train("cafe"), root)
     assert not root.train("cafe").exists()
     (left,) = root.train("cafe").parent.iterdir()
     assert left.name.startswith(".tmp-cafe-")
-    assert remove(root.train("cafe"), root) == DiskUsage(0, 0)
+    remove(root.train("cafe"), root)
     assert not left.exists()
 
 

@@ -52,9 +52,15 @@ def draw_probabilities(photos: int, labels: int, seed: int = 0) -> Probabilities
     return np.random.default_rng(seed).dirichlet([1.0] * labels, photos).astype(np.float32)
 
 
-def draw_photos(counts: tuple[int, ...] = COUNTS, labels: tuple[str, ...] = LABELS) -> EmbeddedPhotos:
-    """Draw photos; photo n lies at <label>/<n>.jpg."""
-    return photos_of(draw_examples(counts, width=max(10, len(counts))), labels)
+def draw_photos(
+    counts: tuple[int, ...] = COUNTS,
+    labels: tuple[str, ...] = LABELS,
+    apart: float = 1.0,
+    how: TrainSettings | None = None,
+) -> EmbeddedPhotos:
+    """Draw photos of the first labels; photo n lies at <label>/<n>.jpg. `apart` is as in `draw_examples`."""
+    drawn = draw_examples(counts, width=max(10, len(counts)), apart=apart)
+    return photos_of(drawn, labels[: len(counts)], how)
 
 
 def snapshot_row(number: int, path: str, *, duplicate_of: str | None = None, conflict: bool = False) -> dict[str, Any]:

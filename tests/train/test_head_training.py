@@ -17,6 +17,7 @@ from tasks.train.lda_training import LdaTrainer, LeftOutPhotos, LeftOutScore
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.settings import TrainSettings
 from tasks.train.training_state import Training, TrainingState, read_announced, state_of
+from tests.support.data_root import LABELS, draw_photos
 from tests.support.progress import Tally
 from tests.support.servers.object_store import ObjectStore
 from tests.train.examples import (
@@ -24,18 +25,12 @@ from tests.train.examples import (
     Drawn,
     assert_same_bits,
     classic,
-    draw_examples,
-    photos_of,
     settings,
     statistics_of,
 )
 
-LABELS = ("daisy", "roses")
+COUNTS = (60, 40)
 RECIPES = pytest.mark.parametrize("how", [settings(), classic()], ids=["lda", "classic"])
-
-
-def draw_photos(apart: float = 1.0, how: TrainSettings | None = None) -> EmbeddedPhotos:
-    return photos_of(draw_examples((60, 40), apart=apart), LABELS, how)
 
 
 def numbers_of(photos: EmbeddedPhotos) -> Numbers:
@@ -52,9 +47,9 @@ def train(
 
 def test_the_published_head_predicts_and_names_its_inputs(tmp_path: Path) -> None:
     how = settings()
-    photos = draw_photos(apart=5, how=how)
+    photos = draw_photos(COUNTS, apart=5, how=how)
     head, trained = train(photos, tmp_path / "head")
-    assert (head.labels, head.rooted) == (LABELS, True)
+    assert (head.labels, head.rooted) == (LABELS[:2], True)
     assert photos.examples(np.ones(100, bool)).score(head).accuracy > 0.9
     facts = json.loads((tmp_path / "head" / "head.json").read_text())
     assert facts["snapshot"] == "snap"
@@ -70,12 +65,12 @@ def test_the_published_head_predicts_and_names_its_inputs(tmp_path: Path) -> Non
 def test_lda_is_fitted_on_the_training_and_validation_splits_and_chosen_by_leaving_their_photos_out(
     tmp_path: Path,
 ) -> None:
-    photos = draw_photos()
+    photos = draw_photos(COUNTS)
     head, trained = train(photos, tmp_path / "head", progress=(told := Tally()))
     fitted = ~photos.of("test")
     assert (told.total, told.unit, told.done, told.lines) == (fitted.sum(), "photo", fitted.sum(), [])
     numbers, truth = numbers_of(photos)[fitted], photos.truth[fitted]
-    trainer = LdaTrainer(LDA, photos.features.columns, (0, 1), LABELS)
+    trainer = LdaTrainer(LDA, photos.features.columns, (0, 1), LABELS[:2])
     expected, ranked = trainer.search(statistics_of(Drawn(numbers, truth), 2), LeftOutPhotos(numbers, truth))
     assert trained.photos == fitted.sum()
     assert [LeftOutScore(**choice) for choice in head.facts["choices"]] == list(ranked)
@@ -84,7 +79,7 @@ def test_lda_is_fitted_on_the_training_and_validation_splits_and_chosen_by_leavi
 
 @RECIPES
 def test_test_photos_take_no_part_in_training(tmp_path: Path, how: TrainSettings) -> None:
-    photos = draw_photos(how=how)
+    photos = draw_photos(COUNTS, how=how)
     one, _ = train(photos, tmp_path / "one")
     numbers_of(photos)[photos.of("test")] = 255
     assert_same_bits(one, train(photos, tmp_path / "two")[0])
@@ -92,7 +87,7 @@ def test_test_photos_take_no_part_in_training(tmp_path: Path, how: TrainSettings
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_statistics_on_disk_give_the_same_head(kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = draw_photos()
+    photos = draw_photos(COUNTS)
     summed, _ = train(photos, tmp_path / "summed")
     monkeypatch.setattr("tasks.train.tenth_statistics.MAX_SUMMED", 0)
     read, _ = train(photos, tmp_path / "read", tmp_path / "statistics" if kept else None)
@@ -102,13 +97,13 @@ def test_statistics_on_disk_give_the_same_head(kept: bool, tmp_path: Path, monke
 
 def test_a_head_is_kept_on_an_object_store(object_store: ObjectStore, tmp_path: Path) -> None:
     folder = DataRoot(to_path(object_store.url("data"))).train("head")
-    assert_same_bits(train(draw_photos(), folder)[0], train(draw_photos(), tmp_path)[0])
+    assert_same_bits(train(draw_photos(COUNTS), folder)[0], train(draw_photos(COUNTS), tmp_path)[0])
 
 
 def test_a_classic_head_is_scored_on_the_validation_split_and_ends_with_the_accuracy_on_the_test_split(
     tmp_path: Path,
 ) -> None:
-    photos = draw_photos(apart=5, how=classic(learning_rate=0.1))
+    photos = draw_photos(COUNTS, apart=5, how=classic(learning_rate=0.1))
     head, trained = train(photos, tmp_path, progress=(told := Tally()))
     validation = photos.examples(photos.of("validation"))
     predicted, truth = head.probabilities(validation.values), validation.labels
@@ -135,7 +130,7 @@ def test_a_training_announces_itself_before_it_begins(tmp_path: Path, how: Train
             assert read_announced(folder) == Training(how, "snap")
             assert state_of(folder) is TrainingState.RUNNING
 
-    train(draw_photos(how=how), folder, progress=(told := Onlooker()))
+    train(draw_photos(COUNTS, how=how), folder, progress=(told := Onlooker()))
     assert told.beginnings > 0
     assert state_of(folder) is TrainingState.ENDED
 
@@ -148,5 +143,5 @@ def test_only_a_long_training_says_how_to_watch_it(tmp_path: Path, steps: int, l
 
     folder, told = tmp_path / "a head", Stopped()
     with pytest.raises(InterruptedError):
-        train(draw_photos(how=classic(steps=steps, batch_size=1)), folder, progress=told)
+        train(draw_photos(COUNTS, how=classic(steps=steps, batch_size=1)), folder, progress=told)
     assert told.lines == [f"To watch it learn: python -m pipeline watch '{folder}'"][:lines]

@@ -1,6 +1,7 @@
 """The live set: outputs of the newest runs, of champions, of comparisons, and of a newest run without a record."""
 
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
@@ -10,7 +11,7 @@ from tasks.download.spec import DOWNLOAD
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.predict.spec import PREDICT
-from tasks.runs.records import RecordHeader, RunRecord, read_header, read_history, recorded_datasets
+from tasks.runs.records import RecordHeader, read_header, read_history, recorded_datasets
 from tasks.runs.retention.live_shards import add_shards, store_folders
 from tasks.runs.retention.predictions import live_predictions
 from tasks.runs.retention.references import DatedSnapshot, References, StoreNeed, snapshot_named, stores_of
@@ -56,8 +57,9 @@ class _Finder:
     def find(self) -> References:
         """See `find_live`."""
         root, there, live = self._root, self._there, self._live
-        states = _jsons(there.entries(root.below("champion")))
-        champions = {state.stem: champion for state in states if (champion := self._champion(state.stem))}
+        with _needed("the champion is"):
+            states = _jsons(there.entries(root.below("champion")))
+            champions = {state.stem: champion for state in states if (champion := read_champion(state))}
         for dataset in recorded_datasets(root):
             self._add_runs(dataset, champions.get(dataset))
         for dataset, champion in champions.items():
@@ -65,7 +67,9 @@ class _Finder:
             for each in (champion, *champion.former):
                 live.add_champion(root, dataset, each)
         for folder in there.entries(root.below("compare", "runs")):
-            for comparison in read_each(_read_comparison, _jsons(there.entries(folder)), root.path):
+            with _needed("the references of a comparison are"):
+                comparisons = list(read_each(read_header, _jsons(there.entries(folder)), root.path))
+            for comparison in comparisons:
                 self._add_comparison(comparison)
         for pointers in self._folders(root.below("snapshot")):
             self._add_newest_snapshot(pointers)
@@ -76,7 +80,9 @@ class _Finder:
 
     def _add_runs(self, dataset: str, champion: Champion | None) -> None:
         root, policy, live = self._root, self._policy, self._live
-        runs = self._runs(dataset)
+        runs, damaged = read_history(root, dataset)
+        if damaged:
+            raise StoreError(f"Nothing is collected, since the references of a record are not known: {damaged[0]}")
         trained = [run for run in runs if champion and run.model == champion.model]
         # Where the record of the run that made the champion was replaced, the last run of the same model stays.
         crowning = [run for run in trained if champion and run.run == champion.run] or trained[-1:]
@@ -90,18 +96,6 @@ class _Finder:
         # The champion may have predicted photos of later runs: its stores have their rows, but no manifest.
         stores = {store for run in crowning for store in stores_of(root, run)}
         live.rows |= {StoreNeed(store, run.snapshot) for store in stores for run in staying}
-
-    def _runs(self, dataset: str) -> list[RunRecord]:
-        runs, damaged = read_history(self._root, dataset)
-        if damaged:
-            raise StoreError(f"Nothing is collected, since the references of a record are not known: {damaged[0]}")
-        return runs
-
-    def _champion(self, dataset: str) -> Champion | None:
-        try:
-            return read_champion(self._root.champion(dataset))
-        except StoreError as exc:
-            raise StoreError(f"Nothing is collected, since the champion is not known: {exc}") from exc
 
     def _add_comparison(self, comparison: RecordHeader) -> None:
         self._live.add_origin(comparison)
@@ -168,11 +162,12 @@ class _Finder:
         return {StoreNeed(store, snapshot) for store in stores if self._there.is_file(manifest_path(store, snapshot))}
 
 
-def _read_comparison(path: AnyPath) -> RecordHeader:
+@contextmanager
+def _needed(what: str) -> Iterator[None]:
     try:
-        return read_header(path)
+        yield
     except StoreError as exc:
-        raise StoreError(f"Nothing is collected, since the references of a comparison are not known: {exc}") from exc
+        raise StoreError(f"Nothing is collected, since {what} not known: {exc}") from exc
 
 
 def _jsons(paths: Iterable[AnyPath]) -> list[AnyPath]:
