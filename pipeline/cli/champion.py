@@ -1,6 +1,8 @@
 """`python -m pipeline champion`: show the champion of a dataset, and change it by hand."""
 
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from typing import Annotated, Any
 
 import typer
@@ -44,8 +46,6 @@ _COLUMNS = (
     Column("version", right=True),
     Column("is"),
 )
-#: Seconds of waiting that are worth a line.
-_LONG_WAIT = 1.0
 
 
 def champion(  # noqa: PLR0913 (options of a command line)
@@ -136,10 +136,9 @@ def _publish(root: DataRoot, dataset: str, before: Champion | None, after: Champ
 
     # No garbage is collected until the end of this process.
     root.storage.lock_shared(root.path)
-    waited = publish_order(root, dataset, before, after)
-    if waited >= _LONG_WAIT:
-        typer.echo(f"Waited {waited:.0f} s for a run.", err=True)
-    with LiveLine("serving") as progress:
+    # Standard output has the champion only, so that --json is one object though the order waits for a run.
+    with redirect_stdout(sys.stderr), LiveLine("serving") as progress:
+        publish_order(root, dataset, before, after)
         serve_champion(root, dataset, keep, progress)
     publish_index(root)
 

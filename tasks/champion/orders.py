@@ -1,7 +1,6 @@
 """Orders of persons about the champion of a dataset: rollback, promotion, pin and unpin."""
 
 import datetime as dt
-import time
 from dataclasses import fields, replace
 from typing import Literal
 
@@ -143,7 +142,7 @@ def check_complete(champion: Champion, root: DataRoot) -> None:
         raise ModelError(f"{champion.model} cannot become champion. {exc}") from exc
 
 
-def publish_order(root: DataRoot, dataset: str, before: Champion | None, after: Champion) -> float:
+def publish_order(root: DataRoot, dataset: str, before: Champion | None, after: Champion) -> None:
     """Publish the champion after an order; a run that decides on the dataset is waited for.
 
     Args:
@@ -152,16 +151,12 @@ def publish_order(root: DataRoot, dataset: str, before: Champion | None, after: 
         before: The champion that the order was given on.
         after: The champion after it.
 
-    Returns:
-        Seconds of waiting.
-
     Raises:
         ModelError: Another champion was chosen meanwhile.
         StoreError: The file that names the champion is damaged.
     """
-    started, path = time.monotonic(), root.champion(dataset)
+    path = root.champion(dataset)
     with lock_folder(root.decisions(dataset)):
-        waited = time.monotonic() - started
         sweep(path.parent)
         now = read_champion(path)
         if now != before:
@@ -170,7 +165,6 @@ def publish_order(root: DataRoot, dataset: str, before: Champion | None, after: 
                 "order again."
             )
         publish_champion(path, dataset, after)
-    return waited
 
 
 def _check_not_pinned(champion: Champion) -> None:

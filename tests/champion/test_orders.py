@@ -142,7 +142,7 @@ def test_an_order_waits_for_a_run_that_decides(root: DataRoot[Path]) -> None:
             with pytest.raises(TooLateError):
                 waiting.result(0.3)
             assert read_champion(root.champion(DATASET)) == SECOND
-        assert waiting.result(60) > 0.2
+        waiting.result(60)
     assert read_champion(root.champion(DATASET)) == after
 
 

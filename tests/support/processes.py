@@ -150,17 +150,18 @@ def assert_gone(processes: Iterable[psutil.Process]) -> None:
     assert left == [], "nothing of it may go on"
 
 
-def read_line(process: subprocess.Popen[str], seconds: float = TIMEOUT) -> str:
-    """Read the next line of a command's standard output, or its beginning if no more comes in time.
+def read_line(process: subprocess.Popen[str], seconds: float = TIMEOUT, *, errors: bool = False) -> str:
+    """Read the next line of a command's standard output or errors, or its beginning if no more comes in time.
 
-    This bypasses the buffer of `process.stdout`, whose lines `select` does not see.
+    This bypasses the buffer of the stream, whose lines `select` does not see.
     """
-    assert process.stdout is not None
+    stream = process.stderr if errors else process.stdout
+    assert stream is not None
     line, deadline = b"", time.monotonic() + seconds
     while not line.endswith(b"\n"):
-        if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        if not select.select([stream], [], [], max(0.0, deadline - time.monotonic()))[0]:
             break
-        piece = os.read(process.stdout.fileno(), 1)
+        piece = os.read(stream.fileno(), 1)
         if not piece:
             break
         line += piece
