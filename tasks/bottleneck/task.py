@@ -16,9 +16,7 @@ from tasks.storage.layout import manifest_path
 class ExtractBottlenecks(RunStageTask):
     """Computes the bottlenecks that the photos of a snapshot still lack."""
 
-    settings: SettingsParameter[BottleneckSettings] = SettingsParameter(
-        BottleneckSettings, description="Settings, as JSON."
-    )
+    settings: SettingsParameter[BottleneckSettings] = SettingsParameter(BottleneckSettings)
 
     decode_number: NumberParameter[int] = NumberParameter(
         int, 1, default=1, significant=False, description="Position of its decode stage among those of the run."

@@ -20,9 +20,7 @@ class ExportModel(RunStageTask):
     If no photo could be read to test them, the files are kept, and the next run that can read photos tests them.
     """
 
-    settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
-        EvaluateSettings, description="Settings, as JSON."
-    )
+    settings: SettingsParameter[EvaluateSettings] = SettingsParameter(EvaluateSettings)
 
     stage = EXPORT.name
     on_gpus = True

@@ -38,7 +38,7 @@ class _TrainModel(RunStageTask):
 class TrainHead(_TrainModel):
     """Trains a head on a snapshot's bottlenecks."""
 
-    settings: SettingsParameter[TrainSettings] = SettingsParameter(TrainSettings, description="Settings, as JSON.")
+    settings: SettingsParameter[TrainSettings] = SettingsParameter(TrainSettings)
 
     def requires(self) -> tuple[ExtractBottlenecks, ...]:
         """Return a task for each of the settings' bottlenecks."""
@@ -83,9 +83,7 @@ class TrainHead(_TrainModel):
 class FinetuneNetwork(_TrainModel):
     """Trains all weights of a backbone, and a head on it, on the pictures of a snapshot's photos."""
 
-    settings: SettingsParameter[FinetuneSettings] = SettingsParameter(
-        FinetuneSettings, description="Settings, as JSON."
-    )
+    settings: SettingsParameter[FinetuneSettings] = SettingsParameter(FinetuneSettings)
 
     def requires(self) -> DecodePhotos:
         """Return the task of the pictures."""
