@@ -22,8 +22,8 @@ CENTRE = 128
 #: Rows of 8 bits whose products float32 adds up exactly: 2**10 times 2**7 times 2**7 is 2**24.
 _EXACT_ROWS = 1024
 _LARGEST_EXACT = 2.0**53
-#: Columns of the products that are computed at once: fewer, and OpenBLAS's threads wait for each other more often; more,
-#: and more values above the diagonal are computed for nothing.
+#: Columns of the products that are computed at once. With fewer, OpenBLAS's threads wait for each other more often;
+#: with more, more values above the diagonal are computed for nothing.
 _BLOCK_COLUMNS = 512
 
 
