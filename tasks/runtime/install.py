@@ -12,7 +12,7 @@ from tasks.runtime.standard_streams import reopen_closed_streams
 _OPENBLAS_SPIN = ("OPENBLAS_THREAD_TIMEOUT", "14")
 #: Objects that are made until Python looks for cycles among them. At its default, 700, it looked through all objects
 #: several times in a nightly run, for 0.2 s.
-_GC_THRESHOLD = 20_000
+_GC_THRESHOLD = 50_000
 
 
 def install() -> None:
