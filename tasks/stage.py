@@ -16,7 +16,7 @@ from tasks.progress import LiveLine, Progress
 from tasks.run_context import RunContext
 from tasks.runtime import run_status
 from tasks.runtime.os_errors import explain_os_errors
-from tasks.runtime.signals import exit_with_parent
+from tasks.runtime.parent import exit_with_parent
 from tasks.shards.manifests import Manifest, StageResult, read_manifest
 from tasks.shards.quarantine import quarantine
 from tasks.stage_spec import stage_name

@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 from tasks.decode.resource_limits import enable_limits
 from tasks.errors import MachineError
-from tasks.runtime.signals import exit_with_parent
+from tasks.runtime.parent import exit_with_parent
 
 #: Wall-clock seconds without a result after which a process is killed. This is far above the limit of processor time,
 #: so that a busy machine does not reach it, and a disk or server that does not answer does.

@@ -1,9 +1,10 @@
-"""Images inside a page: data URIs of JPEG files, and sheets of many small ones."""
+"""Images inside a page: data URIs of WebP files, and sheets of many small ones."""
 
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from PIL import Image
@@ -18,14 +19,15 @@ TILE = 64
 #: Images in a row of a sheet, and rows of a sheet at most.
 TILES_ACROSS = 16
 
-_QUALITY, _SHEET_QUALITY = 80, 76
+#: Such WebP files are as near to the pictures as JPEG files of qualities 80 and 76, which are a quarter larger.
+_QUALITY, _SHEET_QUALITY = 70, 50
 _SMALLEST_SIDE = 128
 _IMAGES_AT_FULL_SIZE = 160
 _BACKGROUND = (128, 128, 128)
 
 
 class InlineImage(NamedTuple):
-    """An image inside a page: a JPEG file as a data URI, width and height in pixels."""
+    """An image inside a page: a WebP file as a data URI, width and height in pixels."""
 
     uri: str
     width: int
@@ -38,15 +40,19 @@ def side_for(images: int) -> int:
     return max(_SMALLEST_SIDE, round(LARGEST_SIDE * scale))
 
 
-def embed_picture(image: bytes, side: int = LARGEST_SIDE) -> InlineImage:
-    """Shrink a JPEG or PNG file for a page, keeping its proportions, to sides of `side` pixels at most.
+def embed_pictures(images: Collection[bytes], side: int) -> Mapping[bytes, InlineImage]:
+    """Shrink JPEG or PNG files for a page, keeping their proportions, to sides of `side` pixels at most.
 
     Raises:
-        PIL.UnidentifiedImageError: The bytes are no image.
+        PIL.UnidentifiedImageError: The bytes of one are no image.
     """
+    return dict(zip(images, map_ordered(partial(_embed, side=side), images, available_cores()), strict=True))
+
+
+def _embed(image: bytes, side: int) -> InlineImage:
     with Image.open(io.BytesIO(image)) as picture:
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-        return InlineImage(_uri(_jpeg(picture.convert("RGB"), _QUALITY)), *picture.size)
+        return InlineImage(_webp(picture.convert("RGB"), _QUALITY), *picture.size)
 
 
 def tile_pictures(images: Sequence[bytes]) -> list[str]:
@@ -56,7 +62,7 @@ def tile_pictures(images: Sequence[bytes]) -> list[str]:
     j % TILES_ACROSS.
 
     Returns:
-        The sheets, each a JPEG file as a data URI.
+        The sheets, each a WebP file as a data URI.
 
     Raises:
         PIL.UnidentifiedImageError: The bytes of one are no image.
@@ -75,14 +81,11 @@ def _sheet(images: Sequence[bytes]) -> str:
             picture.thumbnail((TILE, TILE), Image.Resampling.LANCZOS, reducing_gap=1.0)
             left, top = (TILE - picture.width) // 2, (TILE - picture.height) // 2
             sheet.paste(picture.convert("RGB"), (TILE * column + left, TILE * row + top))
-    return _uri(_jpeg(sheet, _SHEET_QUALITY))
+    return _webp(sheet, _SHEET_QUALITY)
 
 
-def _jpeg(picture: Image.Image, quality: int) -> bytes:
+def _webp(picture: Image.Image, quality: int) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality, optimize=True)
-    return buffer.getvalue()
-
-
-def _uri(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
+    # Slower methods take up to three times as long for a tenth of the bytes.
+    picture.save(buffer, "WEBP", quality=quality, method=0)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -101,10 +102,12 @@ def draw_map(gallery: Gallery, indices: Sequence[int], settings: TrainSettings, 
     # The mistakes of a label are last, so that they are drawn above the others.
     indices = sorted(indices, key=lambda index: (truth[index], predicted[index] != truth[index]))
     keys = [photos.sha256[index] for index in indices]
-    vectors = read_vectors(keys, settings, root)
-    # OpenBLAS's threads wait for each other in loops: beside other work, two take many times as long as one.
-    with threadpool_limits(1, user_api="blas"):
-        positions, method = embed_in_plane(vectors)
+    with ThreadPoolExecutor(1) as beside:
+        sheets = beside.submit(tile_pictures, [gallery.images[key] for key in keys])
+        vectors = read_vectors(keys, settings, root)
+        # OpenBLAS's threads wait for each other in loops: beside other work, two take many times as long as one.
+        with threadpool_limits(1, user_api="blas"):
+            positions, method = embed_in_plane(vectors)
     points = [
         MapPoint(
             x=round(x, 4),
@@ -116,9 +119,7 @@ def draw_map(gallery: Gallery, indices: Sequence[int], settings: TrainSettings, 
         )
         for index, (x, y) in zip(indices, positions.tolist(), strict=True)
     ]
-    return BottleneckMap(
-        points, photos.labels, len(photos.sha256), method, tile_pictures([gallery.images[key] for key in keys])
-    )
+    return BottleneckMap(points, photos.labels, len(photos.sha256), method, sheets.result())
 
 
 def read_vectors(keys: Sequence[str], settings: TrainSettings, root: DataRoot) -> Floats:

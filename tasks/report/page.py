@@ -1,10 +1,11 @@
 """Renders the report of a run: one HTML file with style, script and pictures inside."""
 
 from collections.abc import Mapping
+from itertools import chain
 
 from tasks.champion.decision import Decision, KeptBy
 from tasks.report.build import Report
-from tasks.report.inline_images import side_for
+from tasks.report.inline_images import InlineImage, embed_pictures, side_for
 from tasks.report.map import SIDE
 from tasks.report.reported_run import find_reports
 from tasks.report.templates import page_environment
@@ -44,7 +45,7 @@ def render_report(report: Report) -> str:
         map_side=SIDE,
         map_data=report.map.script_data() if report.map else None,
         runs=list(zip(newest, links, strict=True)),
-        side=side_for(_count_pictures(report)),
+        pictures=_embed_pictures(report),
         listed=LISTED,
         listed_labels=_LISTED_LABELS,
     )
@@ -64,7 +65,10 @@ def headline_of(decision: Decision) -> tuple[str, str]:
     }[decision.verdict]
 
 
-def _count_pictures(report: Report) -> int:
+def _embed_pictures(report: Report) -> Mapping[bytes, InlineImage]:
+    """Embed the pictures of all photos that the page shows, by their files."""
     repeated = [*report.repeated.conflicts[:LISTED], *report.repeated.duplicates[:LISTED]]
-    shown = sum(photo.sha256 in report.repeated_images for photo in repeated)
-    return shown + sum(map(len, (report.samples, report.mistakes, report.uncertain, report.added)))
+    photos = [*report.samples, *report.added, *(guess.photo for guess in chain(report.mistakes, report.uncertain))]
+    images = [report.repeated_images[photo.sha256] for photo in repeated if photo.sha256 in report.repeated_images]
+    images += [photo.image for photo in photos]
+    return embed_pictures(set(images), side_for(len(images)))

@@ -7,7 +7,6 @@ from functools import cache
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from tasks.report.inline_images import embed_picture
 from tasks.runs.records import Verdict
 
 #: Verdicts as tables show them; records of an earlier version of this project have none.
@@ -43,7 +42,6 @@ def page_environment(package: str = "tasks.report") -> Environment:
         "counted": lambda count, noun: f"{count:,} {noun}{'' if count == 1 else 's'}",
         "verdict_word": VERDICT_WORDS.__getitem__,
         "csp_hash": _csp_hash,
-        "picture": embed_picture,
     }
     return environment
 

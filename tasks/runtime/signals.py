@@ -9,10 +9,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import active_children, parent_process
+from multiprocessing import active_children
 from types import FrameType
 
-from tasks.errors import BUG
 from tasks.events import emit
 from tasks.runtime import run_status
 from tasks.runtime.exit_codes import RunFailure, exit_now, set_failure
@@ -24,8 +23,6 @@ _STOP_TIMEOUT = 2.0
 #: Time limit in seconds for the listeners of the program's end; a system that shuts down waits longer.
 _REPORT_TIMEOUT = 5.0
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
-#: The process that already ends with its parent; a fork of it does not.
-_following = 0
 
 
 def install() -> None:
@@ -41,21 +38,6 @@ def install() -> None:
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     os.register_at_fork(after_in_child=_restore_default_handlers)
     threading.Thread(target=_end_on_signal, args=(reader, errors), name="signals", daemon=True).start()
-
-
-def exit_with_parent() -> None:
-    """End a worker process as soon as the program that started it has ended in any way."""
-    global _following  # noqa: PLW0603 (a process has one parent)
-    parent = parent_process()
-    if parent is None or _following == os.getpid():
-        return
-    _following = os.getpid()
-
-    def follow() -> None:
-        parent.join()
-        os._exit(BUG)
-
-    threading.Thread(target=follow, name="parent", daemon=True).start()
 
 
 def _end_on_signal(reader: int, errors: int) -> None:

@@ -16,17 +16,16 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg.blas import dgemm
 from scipy.linalg.lapack import spotrf, strtrs
 
 from tasks.bottleneck.quantisation import Numbers
 from tasks.errors import SettingError
-from tasks.train.statistics import Doubles, Labels, Statistics, centre, lower_blocks
+from tasks.train.statistics import Doubles, Labels, Statistics, centre, work_on_lower_blocks
 
 #: Least standard deviation of a number, in steps of what is stored: a number that hardly varies is not blown up.
 _LEAST_DEVIATION = 0.1
 #: Columns of the covariance that are computed at once, so that they stay in the processor's cache.
-_BLOCK_COLUMNS = 32
+_BLOCK_COLUMNS = 64
 
 Matrix = npt.NDArray[np.float32]
 
@@ -93,11 +92,15 @@ class Discriminant:
             products = np.asfortranarray(products[np.ix_(kept, kept)])
         means = self.means[:, kept]
         weighted_means = self._shares[:, None] * means
-        for lower, columns in lower_blocks(len(kept), _BLOCK_COLUMNS):
+
+        def compute_block(lower: slice, columns: slice) -> None:
             block = products[lower, columns] / self.rows
-            block = dgemm(-1.0, means[:, lower].T, weighted_means[:, columns], 1.0, block, overwrite_c=1)
+            # Transposed, so that it lies in memory as the block does.
+            block -= (weighted_means[:, columns].T @ means[:, lower]).T
             block *= scale[lower, None]
             np.multiply(block, scale[columns], out=out[lower, columns], casting="same_kind")
+
+        work_on_lower_blocks(compute_block, len(kept), _BLOCK_COLUMNS)
 
 
 class Solution:

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 from tasks.train.head import Floats, Head, probabilities
+from tasks.train.minimum import find_minimum
 
 _TEMPERATURES = (0.05, 1000.0)
 #: Weight of a photo whose label the scores tell nothing about: without it, a few photos that are all predicted rightly
@@ -61,5 +61,5 @@ def fit_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
         unknown = np.log(predicted).mean(dtype=np.float64)
         return float(-(true + _UNKNOWN * unknown))
 
-    found = minimize_scalar(loss, bounds=np.log(_TEMPERATURES), method="bounded", options={"xatol": 1e-3})
-    return float(np.exp(found.x))
+    low, high = np.log(_TEMPERATURES).tolist()
+    return float(np.exp(find_minimum(loss, (low, high), 1e-3)))

@@ -5,14 +5,18 @@ subtract without rounding. In whatever order, a run's are those of the run befor
 deleted ones.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
 
 from tasks.bottleneck.quantisation import Numbers
+from tasks.concurrency import map_ordered
 from tasks.errors import BackboneError
+from tasks.hardware import available_cores
 
 Doubles = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -22,8 +26,8 @@ CENTRE = 128
 #: Rows of 8 bits whose products float32 adds up exactly: 2**10 times 2**7 times 2**7 is 2**24.
 _EXACT_ROWS = 1024
 _LARGEST_EXACT = 2.0**53
-#: Columns of the products that are computed at once.
-_BLOCK_COLUMNS = 128
+#: Columns of the products that a thread computes at once.
+_BLOCK_COLUMNS = 192
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +51,11 @@ class Statistics:
     def copy_from(self, other: "Statistics") -> None:
         """Copy the values of others in place: allocating the products of wide bottlenecks takes long."""
         self.counts[:], self.sums[:] = other.counts, other.sums
-        for block in lower_blocks(len(self.products), _BLOCK_COLUMNS):
-            self.products[block] = other.products[block]
+
+        def copy_block(lower: slice, columns: slice) -> None:
+            self.products[lower, columns] = other.products[lower, columns]
+
+        work_on_lower_blocks(copy_block, len(self.products), _BLOCK_COLUMNS)
 
     def add(self, numbers: Numbers, labels: Labels, sign: int = 1) -> None:
         """Add the rows of photos.
@@ -67,9 +74,16 @@ class Statistics:
             rows = centre(numbers[chosen].reshape(-1, width))
             present, firsts = np.unique(labels[chosen], return_index=True)
             self.sums[present] += sign * np.add.reduceat(rows, firsts * views, axis=0)
-            for lower, columns in lower_blocks(width, _BLOCK_COLUMNS):
-                # Transposed, so that it lies in memory as the products do.
-                change(products := self.products[lower, columns], (rows[:, columns].T @ rows[:, lower]).T, out=products)
+            self._change_products(rows, change)
+
+    def _change_products(self, rows: npt.NDArray[np.float32] | Doubles, change: np.ufunc) -> None:
+        """Add or subtract the products of rows, [n, D]."""
+
+        def change_block(lower: slice, columns: slice) -> None:
+            # Transposed, so that it lies in memory as the products do.
+            change(products := self.products[lower, columns], (rows[:, columns].T @ rows[:, lower]).T, out=products)
+
+        work_on_lower_blocks(change_block, len(self.products), _BLOCK_COLUMNS)
 
     def check(self) -> None:
         """Check that every sum is exact.
@@ -86,10 +100,26 @@ class Statistics:
             )
 
 
-def lower_blocks(width: int, columns: int) -> Iterator[tuple[slice, slice]]:
-    """Cover the lower triangle of a square matrix by blocks of so many columns: the rows and columns of each."""
-    for start in range(0, width, columns):
-        yield slice(start, None), slice(start, start + columns)
+@cache
+def _blas() -> ThreadpoolController:
+    """Find the BLAS libraries of this process once: that takes milliseconds."""
+    return ThreadpoolController()
+
+
+def work_on_lower_blocks(work: Callable[[slice, slice], object], width: int, columns: int) -> None:
+    """Cover the lower triangle of a square matrix by blocks of so many columns, and work on several at once.
+
+    Each thread computes with one of BLAS's threads. More of them would wait for each other in every product, and a
+    single thread would be slow to touch new memory for the first time, which takes as long as computing its content.
+
+    Args:
+        work: Function of a block's rows and columns, called in several threads.
+        width: Rows and columns of the matrix.
+        columns: Columns of a block.
+    """
+    with _blas().limit(limits=1, user_api="blas"):
+        starts = range(0, width, columns)
+        list(map_ordered(lambda at: work(slice(at, None), slice(at, at + columns)), starts, available_cores()))
 
 
 def centre(rows: Numbers) -> npt.NDArray[np.float32] | Doubles:

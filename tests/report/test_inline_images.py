@@ -1,4 +1,4 @@
-"""Pictures inside a page: small JPEG files, and sheets of many."""
+"""Pictures inside a page: small WebP files, and sheets of many."""
 
 import base64
 import io
@@ -9,15 +9,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.report.inline_images import LARGEST_SIDE, TILE, TILES_ACROSS, embed_picture, side_for, tile_pictures
+from tasks.report.inline_images import LARGEST_SIDE, TILE, TILES_ACROSS, embed_pictures, side_for, tile_pictures
 from tests.decode.drawing import encode
 
 
 def decode(uri: str) -> Image.Image:
     head, _, data = uri.partition(",")
-    assert head == "data:image/jpeg;base64"
+    assert head == "data:image/webp;base64"
     with Image.open(io.BytesIO(base64.b64decode(data, validate=True))) as opened:
-        assert opened.format == "JPEG"
+        assert opened.format == "WEBP"
         opened.load()
         return opened
 
@@ -31,10 +31,11 @@ def decode(uri: str) -> Image.Image:
         ("JPEG", (60, 40), "RGB", (60, 40)),
     ],
 )
-def test_pictures_are_jpegs_of_the_same_proportions(
+def test_pictures_keep_their_proportions(
     kind: str, size: tuple[int, int], mode: str, expected: tuple[int, int]
 ) -> None:
-    embedded = embed_picture(encode(Image.radial_gradient("L").resize(size).convert(mode), kind))
+    image = encode(Image.radial_gradient("L").resize(size).convert(mode), kind)
+    embedded = embed_pictures([image], LARGEST_SIDE)[image]
     assert decode(embedded.uri).size == (embedded.width, embedded.height) == expected
     assert decode(embedded.uri).mode == "RGB"
 
@@ -44,7 +45,8 @@ def test_a_picture_looks_like_its_photo(flower_photos: Path) -> None:
     photo = next(path for path in sorted((flower_photos / "roses").iterdir()) if path.suffix == ".jpg")
     with Image.open(photo) as opened:
         own = grid(opened)
-    assert np.abs(own - grid(decode(embed_picture(photo.read_bytes(), 144).uri))).max() < 12
+    (embedded,) = embed_pictures([photo.read_bytes()], 144).values()
+    assert np.abs(own - grid(decode(embedded.uri))).max() < 12
 
 
 def grid(picture: Image.Image) -> NDArray[np.int16]:

@@ -34,7 +34,7 @@ def sha256_of(text: str) -> str:
 
 
 def test_the_page_asks_for_nothing_and_its_policy_lets_in_nothing_but_its_own_style_and_script(page: Page) -> None:
-    assert all(tag["src"].startswith("data:image/jpeg;base64,") for tag in page.all("img"))
+    assert all(tag["src"].startswith("data:image/webp;base64,") for tag in page.all("img"))
     assert [tag["href"] for tag in page.all("link")] == ["data:,"]
     assert {tag["href"] for tag in page.all("a") if not tag["href"].startswith("#")} == {"../../index.html"}
     assert "url(" not in page.html.replace("url(#", "")  # within a figure
