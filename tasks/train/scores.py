@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.train.head import Floats, Head, probabilities
-from tasks.train.minimum import find_minimum
 
 _TEMPERATURES = (0.05, 1000.0)
+#: Relative tolerance of the temperature.
+_TOLERANCE = 1e-3
+_GOLDEN = (5**0.5 - 1) / 2
 #: Weight of a photo whose label the scores tell nothing about: without it, a few photos that are all predicted rightly
 #: would ask for probabilities of 1.
 _UNKNOWN = 0.1
@@ -61,5 +63,17 @@ def fit_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
         unknown = np.log(predicted).mean(dtype=np.float64)
         return float(-(true + _UNKNOWN * unknown))
 
+    # The loss falls, then rises: golden sections find its minimum, and the import of scipy.optimize takes 0.1 s.
     low, high = np.log(_TEMPERATURES).tolist()
-    return float(np.exp(find_minimum(loss, (low, high), 1e-3)))
+    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    at_left, at_right = loss(left), loss(right)
+    while high - low > _TOLERANCE:
+        if at_left < at_right:
+            high, right, at_right = right, left, at_left
+            left = high - _GOLDEN * (high - low)
+            at_left = loss(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + _GOLDEN * (high - low)
+            at_right = loss(right)
+    return float(np.exp((low + high) / 2))
