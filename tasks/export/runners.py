@@ -13,9 +13,6 @@ from tasks.hardware import available_cores
 from tasks.runtime.openvino_import import ov
 from tasks.train.head import Floats
 
-#: Photos in a batch.
-BATCH_SIZE = 16
-
 
 def run_pixels(format_: ExportFormat, folder: Path, pixels: Sequence[Pixels]) -> Floats:
     """Predict N photos, at least one, with a file that takes pixels.
@@ -32,9 +29,8 @@ def run_pixels(format_: ExportFormat, folder: Path, pixels: Sequence[Pixels]) ->
         predict, workers = _open_openvino(folder)
     else:
         predict, workers = _open_tflite(folder / format_.name)
-    starts = range(0, len(pixels[0]), BATCH_SIZE)
-    batches = ([own[start : start + BATCH_SIZE] for own in pixels] for start in starts)
-    return np.concatenate(list(map_ordered(predict, batches, workers)))
+    photos = ([own[number : number + 1] for own in pixels] for number in range(len(pixels[0])))
+    return np.concatenate(list(map_ordered(predict, photos, workers)))
 
 
 def _open_tflite(file: Path) -> tuple[Callable[[Sequence[Pixels]], Floats], int]:
@@ -51,7 +47,4 @@ def _open_openvino(folder: Path) -> tuple[Callable[[Sequence[Pixels]], Floats], 
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": available_cores()}
     compiled = core.compile_model(model, "CPU", {**settings, "ENABLE_CPU_PINNING": False})
 
-    def predict(batch: Sequence[Pixels]) -> Floats:
-        return np.concatenate([compiled([own[None] for own in photo])[0] for photo in zip(*batch, strict=True)])
-
-    return predict, 1
+    return lambda photo: compiled(list(photo))[0].copy(), 1

@@ -11,7 +11,6 @@ from tasks.bottleneck.views import Pixels
 from tasks.concurrency import map_ordered
 from tasks.export.classifier import open_classifier
 from tasks.export.formats import KERAS, SAVED_MODEL, ExportFormat
-from tasks.export.runners import BATCH_SIZE
 from tasks.export.writers import INPUT
 from tasks.hardware import available_cores
 from tasks.predict.models import Model
@@ -19,6 +18,8 @@ from tasks.progress import Progress
 from tasks.runtime.tensorflow_import import keras, tf
 from tasks.train.head import Floats, softmax
 
+#: Photos in a batch.
+BATCH_SIZE = 16
 #: From photos' bytes, a string tensor [N], to tensors by name, among them `probabilities`, float32 [N, C].
 Predict = Callable[[Any], Mapping[str, Any]]
 
