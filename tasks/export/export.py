@@ -98,8 +98,10 @@ class _Test:
             if each.decodes:
                 figures[each.name] = decoding.figures[each.name]
                 continue
-            own = compare(expected[each].find(sample.keys), run_pixels(each, self.folder, pixels))
-            figures[each.name] = {**self._compare_with_model(expected[each]), "in_its_precision": own}
+            photos = expected[each]
+            own = compare(photos.find(sample.keys), run_pixels(each, self.folder, pixels))
+            with_model = compare(self._reference.find(photos.keys), photos.probabilities)
+            figures[each.name] = {**with_model, "in_its_precision": own}
         refused = find_refusal(figures, self._precision)
         return Export(
             formats=figures,
@@ -160,9 +162,6 @@ class _Test:
     def _precision(self) -> str:
         settings = self.model.settings
         return settings.bottlenecks[0].precision if isinstance(settings, TrainSettings) else "float32"
-
-    def _compare_with_model(self, photos: ReferencePhotos) -> dict[str, Any]:
-        return compare(self._reference.find(photos.keys), photos.probabilities)
 
     def _reference_in(self, precision: str) -> ReferencePhotos:
         """Test photos with the pipeline's predictions in a precision."""

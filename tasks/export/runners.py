@@ -47,4 +47,4 @@ def _open_openvino(folder: Path) -> tuple[Callable[[Sequence[Pixels]], Floats], 
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": available_cores()}
     compiled = core.compile_model(model, "CPU", {**settings, "ENABLE_CPU_PINNING": False})
 
-    return lambda photo: compiled(list(photo))[0].copy(), 1
+    return lambda photo: compiled(photo)[0], 1

@@ -30,15 +30,13 @@ def run_decoding(
     """Run the SavedModel of an export, and the Keras model if it is among the formats, on the bytes of N photos.
 
     Returns:
-        Indices of the n photos that the SavedModel could read, and the probabilities of each format, float32 [n, C].
+        Indices of the n photos that each format could read, and the probabilities of each, float32 [n, C].
     """
     progress.start(len(formats) * len(files), "photo")
-    read = list(range(len(files)))
-    predicted = {}
-    for format_, open_ in ((SAVED_MODEL, _open_saved_model), (KERAS, _open_keras)):
-        if format_ in formats:
-            read, predicted[format_.name] = _run(open_(folder), read, files, labels, progress)
-    return read, predicted
+    predicted = {format_.name: _run(_OPEN[format_](folder), files, labels, progress) for format_ in formats}
+    unreadable = set[int]().union(*(own for own, _ in predicted.values()))
+    read = [index for index in range(len(files)) if index not in unreadable]
+    return read, {name: probabilities[read] for name, (_, probabilities) in predicted.items()}
 
 
 def _open_saved_model(folder: Path) -> Predict:
@@ -54,17 +52,19 @@ def _open_keras(folder: Path) -> Predict:
     return predict
 
 
-def _run(
-    predict: Predict, indices: Sequence[int], files: Sequence[bytes], labels: int, progress: Progress
-) -> tuple[list[int], Floats]:
-    """Predict those of N photos that TensorFlow can read.
+#: Functions that open an export of each format in a folder.
+_OPEN = {SAVED_MODEL: _open_saved_model, KERAS: _open_keras}
+
+
+def _run(predict: Predict, files: Sequence[bytes], labels: int, progress: Progress) -> tuple[list[int], Floats]:
+    """Predict N photos.
 
     Returns:
-        Their indices, and their probabilities, float32 [n, C].
+        Indices of those that TensorFlow cannot read, and the probabilities, float32 [N, C], zero for these.
     """
-    read: list[int] = []
-    probabilities: list[Floats] = [np.empty((0, labels), np.float32)]
-    waiting = [list(indices[start : start + BATCH_SIZE]) for start in range(0, len(indices), BATCH_SIZE)]
+    unreadable: list[int] = []
+    probabilities = np.zeros((len(files), labels), np.float32)
+    waiting = [list(range(start, min(start + BATCH_SIZE, len(files)))) for start in range(0, len(files), BATCH_SIZE)]
     while waiting:
         batch = waiting.pop(0)
         try:
@@ -74,11 +74,11 @@ def _run(
             if len(batch) > 1:
                 waiting = [[index] for index in batch] + waiting
                 continue
+            unreadable += batch
         else:
-            read += batch
-            probabilities.append(answer["probabilities"].numpy())
+            probabilities[batch] = answer["probabilities"].numpy()
         progress.advance(len(batch))
-    return read, np.concatenate(probabilities)
+    return unreadable, probabilities
 
 
 def predict_in_int8(model: Model, pixels: Pixels) -> Floats:
