@@ -80,9 +80,10 @@ class _Finder:
 
     def _add_runs(self, dataset: str, champion: Champion | None) -> None:
         root, policy, live = self._root, self._policy, self._live
-        runs, damaged = read_history(root, dataset)
-        if damaged:
-            raise StoreError(f"Nothing is collected, since the references of a record are not known: {damaged[0]}")
+        with _needed("the references of a record are"):
+            runs, damaged = read_history(root, dataset)
+            if damaged:
+                raise damaged[0]
         trained = [run for run in runs if champion and run.model == champion.model]
         # Where the record of the run that made the champion was replaced, the last run of the same model stays.
         crowning = [run for run in trained if champion and run.run == champion.run] or trained[-1:]
