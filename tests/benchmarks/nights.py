@@ -1,8 +1,7 @@
 """Seconds and disk of a dataset that grows every night: a cold run, then runs with some new photos each, by date.
 
 The first photos of a folder, in the order of the hashes of their names, are the dataset of the cold run; each night
-adds the next.
-Every run has all defaults. Disk is counted in allocated blocks, files with several names once.
+adds the next. Every run has all defaults. Disk is counted in allocated blocks, files with several names once.
 """
 
 import datetime as dt
