@@ -71,7 +71,7 @@ def _conclusion(plan: RunPlan) -> list[str]:
         return ["A run would end with an error:"]
     if plan.estimate is None:
         lost = [step.stage for step in plan.steps if step.state is not StepState.DONE]
-        again = f" No longer there: {', '.join(lost)}. Forget record lets a run make it again." if lost else ""
+        again = f" No longer there: {', '.join(lost)}; `forget record` lets a run make it again." if lost else ""
         return [f"A run has nothing to do.{again}"]
     actions = [_action(plan.step(stage)) for stage in plan.ahead]
     return [f"A run would {join_words(actions)}.", f"Time: {plan.estimate}."]
