@@ -25,7 +25,7 @@ from tasks.runs.records import read_record
 from tasks.runtime.luigi_settings import refuse_empty_settings
 from tasks.runtime.os_errors import explain_os_errors
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.snapshot.task import TakeSnapshot, is_current
+from tasks.snapshot.task import TakeSnapshot
 from tasks.stage import FileTarget
 from tasks.storage.cleanup import sweep_root
 
@@ -114,7 +114,7 @@ class BaseTask(BackboneParameters):
             own = record["run"] == self.run_id
             # A past date stays done, whatever became of its files.
             if own or self.date < dt.date.today() or record["backbone_state"] == self._backbone_state():
-                return is_current(self.date, own, record["state"], self.source(), self.on_missing_source)
+                return self.take_snapshot().is_current(record["state"], own=own)
         return False
 
     def _backbone_state(self) -> str:
@@ -140,6 +140,7 @@ class BaseTask(BackboneParameters):
             date=self.date,
             max_shrink=self.max_shrink,
             on_missing_source=self.on_missing_source,
+            corrections=self.corrections,
         )
 
     @property

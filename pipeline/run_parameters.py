@@ -58,6 +58,12 @@ class RunParameters(luigi.Task):
         significant=False,
         description="If the photos cannot be reached: fail, or use-last to train on the last snapshot's photos.",
     )
+    corrections: luigi.Parameter[str] = luigi.Parameter(
+        default="",
+        significant=False,
+        description="CSV file with the columns sha256 or path, and label: the labels that photos get in place of their "
+        "folders'; an empty label excludes a photo. python -m pipeline audit writes one to review.",
+    )
     engine: ChoiceParameter = ChoiceParameter(
         *ENGINES,
         default="local",

@@ -8,7 +8,7 @@ from tasks.download.source_fallback import describe_fallback
 from tasks.export.formats import explain_lacking, explain_untested
 from tasks.paths import AnyPath, to_path
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.snapshot.labels import describe_merge
+from tasks.snapshot.labels import describe_corrections, describe_merge
 from tasks.storage.layout import DataRoot
 
 
@@ -124,12 +124,14 @@ def _serving(record: Mapping[str, Any]) -> list[str]:
 
 
 def _labels(record: Mapping[str, Any]) -> list[str]:
-    """Labels that are new or gone since the last run, and those that several folders share."""
+    """Corrected labels, those that are new or gone since the last run, and those that several folders share."""
     changes = record["labels"]
     told = [f"{', '.join(map(repr, changes[which]))} {which}" for which in ("new", "gone") if changes[which]]
     # Records of earlier versions lack them.
-    merged = record["stages"]["snapshot"]["details"].get("merged_labels", {})
+    details = record["stages"]["snapshot"]["details"]
+    merged, corrections = details.get("merged_labels", {}), details.get("corrections")
     return [
+        *([f"Corrections     {describe_corrections(corrections)}"] if corrections else []),
         *([f"Labels          {'; '.join(told)} since the last run"] if told else []),
         *(f"Merged label    {describe_merge(label, folders)}" for label, folders in merged.items()),
     ]

@@ -17,7 +17,6 @@ from tasks.paths import AnyPath
 from tasks.runs.stages import RECORD, RUN_STAGES, spec_of
 from tasks.shards.manifests import find_manifest
 from tasks.snapshot.spec import SNAPSHOT
-from tasks.snapshot.task import source_state
 from tasks.stage import StageTask
 from tasks.stage_spec import fields_of, stage_name
 from tasks.storage.files import listed, read_each
@@ -159,7 +158,7 @@ def _same_source(run: RetrainFlowers) -> RetrainFlowers | None:
     download = own.requires()
     if download is not None and not download.complete():
         return None
-    fetched, state = download.manifest().key if download else None, source_state(run.source())
+    fetched, state = download.manifest().key if download else None, own.source_state()
     paths = listed(own.manifest_path().parent, "*.json")[::-1]
     for path, manifest in zip(paths, read_each(find_manifest, paths, run.root.path), strict=True):
         if manifest is None:

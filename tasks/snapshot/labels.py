@@ -5,6 +5,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 from tasks.errors import DatasetError, first_of
 from tasks.paths import AnyPath
@@ -36,6 +37,16 @@ def describe_merge(label: str, folders: Sequence[str]) -> str:
         f"{label!r} is one label of {len(folders)} folders, whose names differ only in their form of Unicode: "
         f"{', '.join(map(ascii, folders))}"
     )
+
+
+def describe_corrections(details: Mapping[str, Any]) -> str:
+    """Describe the corrections of a snapshot, given its details about them."""
+    told = f"{details['relabelled']:,} photos have another label, {details['excluded']:,} are excluded"
+    lines = details["unmatched"]
+    if not lines:
+        return told
+    matched = "line matches" if lines == 1 else "lines match"
+    return f"{told}; {lines:,} {matched} no photo, such as {'; '.join(details['unmatched_examples'])}"
 
 
 def label_changes(before: Mapping[str, int] | None, now: Mapping[str, int]) -> dict[str, list[str]]:

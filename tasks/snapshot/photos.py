@@ -16,6 +16,7 @@ from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.manifests import read_manifest
 from tasks.shards.schemas import SNAPSHOT, describe
+from tasks.snapshot.corrections import CorrectedPhotos, Corrections
 from tasks.snapshot.hashes import HASHES, drop_hashes, drop_racy, hash_files, recall, tabulate_files
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.labels import check_split_folders, to_label
@@ -36,15 +37,17 @@ class Snapshot:
 
     #: The version of the dataset: first 16 hex digits of the sha256 over its sorted (path, label, sha256) rows.
     key: str
-    #: Columns of `SNAPSHOT`, sorted by path. `label` is the name of the first folder in Unicode's form NFC; `path`
-    #: keeps the form of the file. `duplicate_of` is the smallest path with the same bytes under the same label, null
-    #: for that photo itself. `conflict` is true if the same bytes are under two labels or more; such a photo can be a
-    #: duplicate within its label as well.
+    #: Columns of `SNAPSHOT`, sorted by path. `label` is the name of the first folder in Unicode's form NFC, or that of
+    #: a correction; `path` keeps the form of the file. `duplicate_of` is the smallest path with the same bytes under
+    #: the same label, null for that photo itself. `conflict` is true if the same bytes are under two labels or more;
+    #: such a photo can be a duplicate within its label as well.
     table: pa.Table
     hashes: pa.Table  #: Columns of `HASHES`, for the next snapshot to recall.
     state: str  #: Fingerprint of all paths, sizes and versions.
     ignored: IgnoredSummary  #: Ignored entries of the folder, by reason.
     hashed: int  #: Number of files that were read; the hashes of the others were known.
+    files: pa.Table  #: Columns of `HASHES`: all files, with those of excluded photos.
+    corrected: CorrectedPhotos | None  #: The corrected photos; None without corrections.
 
     @property
     def photos(self) -> int:
@@ -75,7 +78,13 @@ class Snapshot:
         return {label: names for label, names in folders.items() if len(names) > 1}
 
 
-def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress, archive: str = "") -> Snapshot:
+def take_snapshot(
+    root: AnyPath,
+    known: pa.Table | None,
+    progress: Progress,
+    archive: str = "",
+    corrections: Corrections | None = None,
+) -> Snapshot:
     """Take a snapshot of a folder `<label>/**/<file>`, in which nothing is changed.
 
     Files whose size and version are known are not read again. A file that vanishes meanwhile has no row; one that
@@ -86,10 +95,12 @@ def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress, arc
         known: Hashes that the last snapshot left, columns of `HASHES`; None if there are none.
         progress: Advances by the files that are read.
         archive: Location of the archive that the folder was extracted from, for errors; empty if there is none.
+        corrections: Corrections of labels; None if there are none.
 
     Raises:
         DatasetError: The folder or one below it cannot be read, has more photos than a snapshot can, or is divided into
             splits, which are no labels.
+        SettingError: A correction gives a label that no photo has.
     """
     moment_ns = time.time_ns()
     listing = list_unread(root)
@@ -102,7 +113,9 @@ def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress, arc
     for path in hashed.unreadable:
         listing.ignored.add(path, UNREADABLE)
     unreadable = set(hashed.unreadable)
-    table = _mark_repeats(hashed.table)
+    labelled = _label_by_folder(hashed.table)
+    corrected = corrections.apply(labelled) if corrections else None
+    table = _mark_repeats(corrected.table if corrected else labelled)
     key = fingerprint_rows(zip(*(table[name].to_pylist() for name in ("path", "label", "sha256")), strict=True))
     hashes = drop_racy(hashed.table, listing.files, moment_ns)
     return Snapshot(
@@ -112,6 +125,8 @@ def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress, arc
         state=listing.state(),
         ignored=listing.ignored.summarise(file.path for file in listing.files if file.path not in unreadable),
         hashed=hashed.read,
+        files=hashed.table,
+        corrected=corrected,
     )
 
 
@@ -169,18 +184,22 @@ def invalidate_snapshot(manifest: AnyPath, changed: Sequence[str]) -> None:
     replace(found, details={**found.details, "state": INVALIDATED}).publish(manifest)
 
 
-def _mark_repeats(hashes: pa.Table) -> pa.Table:
-    """Make the table of a snapshot, with its duplicates and conflicts, of hashes sorted by path."""
-    path = hashes["path"].combine_chunks()
-    label = pc.utf8_normalize(_first_folder(path), form="NFC")
-    content, _ = _encode(hashes["sha256"])
+def _label_by_folder(hashes: pa.Table) -> pa.Table:
+    """Add the column `label` to hashes: the name of the first folder in Unicode's form NFC."""
+    return hashes.append_column("label", pc.utf8_normalize(_first_folder(hashes["path"]), form="NFC"))
+
+
+def _mark_repeats(labelled: pa.Table) -> pa.Table:
+    """Make the table of a snapshot, with its duplicates and conflicts, of labelled hashes sorted by path."""
+    path, label = (labelled[name].combine_chunks() for name in ("path", "label"))
+    content, _ = _encode(labelled["sha256"])
     label_code, labels = _encode(label)
     pairs, first, pair = np.unique(content * labels + label_code, return_index=True, return_inverse=True)
     labels_of_content = np.bincount(pairs // labels)
     original = first[pair]
     duplicate_of = path.take(pa.array(original, mask=original == np.arange(len(path))))
     conflict = pa.array(labels_of_content[content] > 1)
-    return pa.table([hashes["sha256"], path, label, hashes["bytes"], duplicate_of, conflict], schema=SNAPSHOT)
+    return pa.table([labelled["sha256"], path, label, labelled["bytes"], duplicate_of, conflict], schema=SNAPSHOT)
 
 
 def _first_folder(path: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

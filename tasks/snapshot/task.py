@@ -21,6 +21,7 @@ from tasks.download.source_fallback import (
 )
 from tasks.download.task import FetchDataset, archive_state
 from tasks.errors import DatasetError, PipelineError
+from tasks.keys import KEY_LENGTH, file_sha256
 from tasks.parameters import ChoiceParameter, NumberParameter, SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
@@ -45,6 +46,10 @@ class TakeSnapshot(RunStageTask):
     )
     on_missing_source: ChoiceParameter = ChoiceParameter(
         *ON_MISSING_SOURCE, default="fail", description="What to do if the photos cannot be reached."
+    )
+
+    corrections: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="CSV file of labels that photos have in place of their folders'; empty is none."
     )
 
     stage = SNAPSHOT.name
@@ -73,7 +78,28 @@ class TakeSnapshot(RunStageTask):
         # A record of the date names its snapshot.
         if state == INVALIDATED and not own and not listed(self.root.runs(self.dataset.name), f"{self.date}-*.json"):
             return False
-        return is_current(self.date, own, state, self.dataset, self.on_missing_source)
+        return self.is_current(state, own=own)
+
+    def is_current(self, state: str, *, own: bool) -> bool:
+        """Whether results are current, given the state of the source when they were made, and whether this run did.
+
+        Results of this run stay: photos that were added since are for the next run. Those of a past date stay too,
+        without a look at the source.
+        """
+        if own or self.date < dt.date.today():
+            return True
+        return state == self.source_state() and (state != UNREACHABLE or self.on_missing_source == "use-last")
+
+    def source_state(self) -> str:
+        """State of the dataset's source and of the corrections; see `source_state`."""
+        state = source_state(self.dataset)
+        if not self.corrections or state == UNREACHABLE:
+            return state
+        try:
+            return _with_corrections(state, file_sha256(to_path(self.corrections))[:KEY_LENGTH])
+        except OSError:
+            # The stage reads the file and raises its error.
+            return _with_corrections(state, "missing")
 
     def photos(self) -> AnyPath:
         """Return the folder of the snapshot's paths."""
@@ -111,11 +137,13 @@ class TakeSnapshot(RunStageTask):
 
     def _take(self, progress: Progress) -> "Snapshot":
         with progress.preparing("imports"):
+            from tasks.snapshot.corrections import read_corrections
             from tasks.snapshot.hashes import read_hashes
             from tasks.snapshot.photos import take_snapshot
 
+        corrections = read_corrections(to_path(self.corrections)) if self.corrections else None
         archive = "" if self.dataset.kind == "folder" else shown_location(self.dataset)
-        return take_snapshot(self.photos(), read_hashes(self._hashes()), progress, archive)
+        return take_snapshot(self.photos(), read_hashes(self._hashes()), progress, archive, corrections)
 
     def _publish(self, snapshot: "Snapshot", last: LastSnapshot | None) -> StageResult:
         """Check and publish a snapshot."""
@@ -124,16 +152,19 @@ class TakeSnapshot(RunStageTask):
         from tasks.snapshot.shrink_guard import check_shrink
 
         if last is not None:
-            check_shrink(read_snapshot(self.root, last.manifest.key), snapshot.table, self.max_shrink, last.photos_of)
+            check_shrink(read_snapshot(self.root, last.manifest.key), snapshot.files, self.max_shrink, last.photos_of)
         publish_parquet(self._hashes(), snapshot.hashes)
         check_labels(snapshot.labels, ignored=snapshot.ignored)
         publish_parquet(self.root.snapshot(snapshot.key), snapshot.table)
+        state = source_state(self.dataset) if self.dataset.kind != "folder" else snapshot.state
+        corrected = snapshot.corrected
         details = {
-            "state": source_state(self.dataset) if self.dataset.kind != "folder" else snapshot.state,
+            "state": _with_corrections(state, corrected.corrections.digest) if corrected else state,
             "labels": snapshot.labels,
             "merged_labels": snapshot.merged_labels,
             "duplicates": snapshot.duplicates,
             "conflicts": snapshot.conflicts,
+            "corrections": corrected.details() if corrected else None,
             **snapshot.ignored.details(),
             "unreached": None,
         }
@@ -157,15 +188,9 @@ class TakeSnapshot(RunStageTask):
         return self.root.snapshots(self.dataset.name) / "hashes.parquet"
 
 
-def is_current(date: dt.date, own: bool, state: str, dataset: Dataset, on_missing_source: str) -> bool:
-    """Whether the results of a date are current, by the state of the source when they were made.
-
-    Results of this run stay: photos that were added since are for the next run. Those of a past date stay too, without
-    a look at the source.
-    """
-    if own or date < dt.date.today():
-        return True
-    return state == source_state(dataset) and (state != UNREACHABLE or on_missing_source == "use-last")
+def _with_corrections(state: str, digest: str) -> str:
+    """State of a source and of a file of corrections, given the hash of its bytes."""
+    return f"{state} {digest}"
 
 
 def source_state(dataset: Dataset) -> str:

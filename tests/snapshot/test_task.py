@@ -13,7 +13,7 @@ from tasks.download.source_fallback import last_known_dataset
 from tasks.errors import DatasetError
 from tasks.run_context import RunContext
 from tasks.shards.manifests import Manifest
-from tasks.snapshot.task import TakeSnapshot, is_current, source_state
+from tasks.snapshot.task import TakeSnapshot, source_state
 from tasks.storage.layout import DataRoot
 from tests.snapshot.photo_files import put, put_numbered
 
@@ -165,10 +165,33 @@ def test_today_stands_while_the_folder_stays_away_and_no_longer_when_it_is_back(
     runs.take(today, on_missing_source="use-last")
 
     def stands(date: dt.date, on_missing_source: str) -> bool:
-        return is_current(date, False, "", runs.dataset, on_missing_source)
+        return runs.task(date, on_missing_source=on_missing_source).is_current("", own=False)
 
     assert stands(today, "use-last")
     assert not stands(today, "fail")
     shutil.move(runs.photos.with_name("away"), runs.photos)
     assert not stands(today, "use-last")
     assert stands(FIRST, "fail")
+
+
+def test_corrections_are_part_of_the_state_and_their_counts_of_the_manifest(runs: Runs, tmp_path: Path) -> None:
+    today, file = dt.date.today(), tmp_path / "corrections.csv"
+    before = runs.take(today)
+    file.write_text("path,label\nroses/1.jpg,tulips\nroses/9.jpg,tulips\n")
+    assert not runs.task(today, corrections=str(file)).is_current(before.details["state"], own=False)
+    after = runs.take(today, corrections=str(file))
+    assert after.key != before.key
+    assert (after.details["labels"], before.details["corrections"]) == ({"roses": 5, "tulips": 7}, None)
+    assert after.details["corrections"]["unmatched"] == 1
+    task = runs.task(today, corrections=str(file))
+    assert task.is_current(after.details["state"], own=False)
+    file.write_text("path,label\nroses/1.jpg,\n")
+    assert not task.is_current(after.details["state"], own=False)
+    file.unlink()
+    assert not task.is_current(after.details["state"], own=False)
+
+
+def test_excluded_photos_are_not_gone(runs: Runs, tmp_path: Path) -> None:
+    file = tmp_path / "corrections.csv"
+    file.write_text("path,label\n" + "".join(f"roses/{number}.jpg,\n" for number in range(3)))
+    assert runs.take(SECOND, corrections=str(file), max_shrink=0.0).photos == 9
