@@ -7,6 +7,7 @@ import numpy as np
 
 from tasks.backbone.backbones import Prepared
 from tasks.evaluate.cross_validation import cross_predict
+from tasks.evaluate.label_issues import find_label_issues, publish_label_issues
 from tasks.evaluate.metrics import measure, measure_cross_validation
 from tasks.evaluate.predictions import PredictedPhotos, publish_predictions
 from tasks.evaluate.settings import EvaluateSettings
@@ -31,40 +32,45 @@ class TrainedOn(NamedTuple):
 def evaluate(
     snapshot: str, settings: EvaluateSettings, source: TrainedOn, root: DataRoot, progress: Progress
 ) -> dict[str, Any]:
-    """Evaluate the head or network of a snapshot, and publish metrics.json and predictions.parquet.
+    """Evaluate the head or network of a snapshot, and publish metrics.json and the Parquet files of the evaluation.
 
-    metrics.json has the metrics on the test split, and the cross-validation of a head's recipe over all photos, null
-    where none was asked for.
+    metrics.json has the metrics on the test split. The cross-validation of a head's recipe over all photos, and the
+    number of label issues, which it finds, are null where no cross-validation was asked for.
 
     Returns:
         The content of metrics.json.
     """
     if isinstance(settings.train, TrainSettings):
-        predicted, crossed = _predict_with_head(snapshot, settings, source, root, progress)
+        predicted = _predict_with_head(snapshot, settings, source, root, progress)
     else:
-        predicted, crossed = _predict_with_network(snapshot, settings.train, source, root, progress), None
-    photos, test = predicted.photos, predicted.photos.of("test")
-    metrics = {
+        predicted = _predict_with_network(snapshot, settings.train, source, root, progress)
+    photos, test, crossed = predicted.photos, predicted.photos.of("test"), predicted.crossed
+    folder, facts = root.evaluate(settings.key(snapshot)), {"snapshot": snapshot, "head": settings.train.key(snapshot)}
+    metrics: dict[str, Any] = {
         "test": measure(photos.truth[test], predicted.probabilities[test], photos.labels).to_json(),
-        "cross_validation": crossed,
+        "cross_validation": None,
+        "label_issues": None,
     }
-    folder = root.evaluate(settings.key(snapshot))
-    publish_predictions(folder, predicted, {"snapshot": snapshot, "head": settings.train.key(snapshot)})
+    if crossed is not None:
+        issues = find_label_issues(photos.truth, crossed, np.zeros(len(photos.truth), bool))
+        publish_label_issues(folder, photos, issues, facts)
+        metrics |= {
+            "cross_validation": measure_cross_validation(settings.folds, photos.truth, crossed, photos.labels),
+            "label_issues": int(issues.is_issue.sum()),
+        }
+    publish_predictions(folder, predicted, facts)
     publish_json(folder / "metrics.json", metrics)
     return metrics
 
 
 def _predict_with_head(
     snapshot: str, settings: EvaluateSettings, source: TrainedOn, root: DataRoot, progress: Progress
-) -> tuple[PredictedPhotos, dict[str, Any] | None]:
-    train, folds = cast("TrainSettings", settings.train), settings.folds
+) -> PredictedPhotos:
+    train = cast("TrainSettings", settings.train)
     key = train.key(snapshot)
     photos = take_photos(key) or load_photos(snapshot, source.manifests, train, root)
-    probabilities, crossed = cross_predict(photos, load_head(root.train(key)), folds, source.statistics, progress)
-    cross_validation = (
-        None if crossed is None else measure_cross_validation(folds, photos.truth, crossed, photos.labels)
-    )
-    return PredictedPhotos(photos, probabilities), cross_validation
+    head = load_head(root.train(key))
+    return PredictedPhotos(photos, *cross_predict(photos, head, settings.folds, source.statistics, progress))
 
 
 def _predict_with_network(

@@ -20,6 +20,8 @@ from tasks.train.photos import LabelledPhotos
 Probabilities = npt.NDArray[np.float32]
 
 _FILE = "predictions.parquet"
+#: The columns without the cross-validation, which evaluations of earlier versions lack.
+OWN_COLUMNS = [name for name in PREDICTIONS.names if name != "cross_validated"]
 #: Values that an Arrow list array holds at most: it counts them in 32 bits.
 _MAX_VALUES = 2**31 - 1
 
@@ -30,6 +32,8 @@ class PredictedPhotos:
 
     photos: LabelledPhotos  #: N photos of C labels.
     probabilities: Probabilities  #: float32 [N, C], each row sums to 1.
+    #: Probabilities by heads that were trained without the photo, float32 [N, C]; None without a cross-validation.
+    crossed: Probabilities | None = None
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
@@ -46,7 +50,7 @@ class PredictedPhotos:
 
 def tabulate_predictions(predicted: PredictedPhotos) -> pa.Table:
     """Return a table with the columns of `PREDICTIONS`; each row's probabilities are in the order of the labels."""
-    photos = predicted.photos
+    photos, crossed = predicted.photos, predicted.crossed
     names = np.array(photos.labels, dtype=object)
     columns = {
         "sha256": photos.sha256,
@@ -55,6 +59,7 @@ def tabulate_predictions(predicted: PredictedPhotos) -> pa.Table:
         "predicted": names[predicted.predicted],
         "probabilities": _lists(predicted.probabilities),
         "split": photos.splits.names,
+        "cross_validated": pa.nulls(len(photos.sha256)) if crossed is None else _lists(crossed),
     }
     return pa.table(columns, PREDICTIONS)
 
@@ -92,12 +97,12 @@ def read_predictions(evaluation: AnyPath, columns: Sequence[str] | None = None) 
 
 
 def read_predicted_photos(evaluation: AnyPath) -> PredictedPhotos:
-    """Read the photos of an evaluation with their probabilities.
+    """Read the photos of an evaluation with their probabilities, without those of the cross-validation.
 
     Raises:
         DamagedError: The file is missing, damaged or of another version.
     """
-    table = read_predictions(evaluation)
+    table = read_predictions(evaluation, OWN_COLUMNS)
     with predictions_intact(evaluation):
         labels = tuple(json.loads(table.schema.metadata[b"settings"])["labels"])
         probabilities = probability_matrix(table, len(labels))
@@ -110,12 +115,17 @@ def read_predicted_photos(evaluation: AnyPath) -> PredictedPhotos:
 @contextmanager
 def predictions_intact(evaluation: AnyPath) -> Iterator[None]:
     """Raise DamagedError, which names the file and the remedy, if the block cannot use the predictions."""
-    path = evaluation / _FILE
+    with intact(evaluation / _FILE):
+        yield
+
+
+@contextmanager
+def intact(path: AnyPath) -> Iterator[None]:
+    """Raise DamagedError, which names a file of an evaluation and the remedy, if the block cannot use it."""
     try:
         yield
     except (pa.ArrowException, LookupError, OSError, TypeError, ValueError) as exc:
-        sentences = f"The predictions {path} cannot be read ({exc}). Delete their folder and run again."
-        raise DamagedError(path, sentences) from exc
+        raise DamagedError(path, f"{path} cannot be read ({exc}). Delete its folder and run again.") from exc
 
 
 def probability_matrix(table: pa.Table, labels: int) -> Probabilities:

@@ -24,7 +24,13 @@ from tasks.decode.photo_file import MAX_BYTES, Photo, decode_file
 from tasks.decode.photos import open_stores, read_pictures
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.worker_pool import work_on_photos
-from tasks.evaluate.predictions import label_indices, predictions_intact, probability_matrix, read_predictions
+from tasks.evaluate.predictions import (
+    OWN_COLUMNS,
+    label_indices,
+    predictions_intact,
+    probability_matrix,
+    read_predictions,
+)
 from tasks.file_types import JPEG, PNG, image_format
 from tasks.hardware import available_cores
 from tasks.paths import AnyPath
@@ -88,7 +94,7 @@ def read_reference(evaluation: AnyPath, labels: tuple[str, ...], limit: int = MA
     Raises:
         DamagedError: The predictions are missing or damaged.
     """
-    table = read_predictions(evaluation)
+    table = read_predictions(evaluation, OWN_COLUMNS)
     table = table.filter(pc.equal(table["split"], "test")).sort_by("sha256").slice(0, limit)
     with predictions_intact(evaluation):
         names = pa.chunked_array([pa.array(map(to_label, table["label"].to_pylist()), pa.string())])

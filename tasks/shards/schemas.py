@@ -37,13 +37,28 @@ DECODE = _schema(
 
 REJECTED = _schema(sha256=pa.string(), path=pa.string(), reason=pa.string(), message=pa.string())
 
+#: `cross_validated` has the probabilities by the head of the photo's fold, which never saw it; null without folds.
 PREDICTIONS = _schema(
+    nullable={"cross_validated"},
     sha256=pa.string(),
     path=pa.string(),
     label=pa.string(),
     predicted=pa.string(),
     probabilities=pa.list_(pa.float32()),
     split=pa.string(),
+    cross_validated=pa.list_(pa.float32()),
+)
+
+#: One row for each photo, the worst first; see `tasks.evaluate.label_issues`.
+LABEL_ISSUES = _schema(
+    sha256=pa.string(),
+    path=pa.string(),
+    label=pa.string(),
+    suggested=pa.string(),
+    label_probability=pa.float32(),
+    suggested_probability=pa.float32(),
+    score=pa.float32(),
+    is_issue=pa.bool_(),
 )
 
 #: One row for each predicted photo. If it could not be read or decoded, `reason` and `message` say why and the

@@ -14,6 +14,7 @@ import pytest
 from tasks.backbone.backbones import Prepared
 from tasks.decode.settings import Crop
 from tasks.evaluate.evaluation import TrainedOn, evaluate
+from tasks.evaluate.label_issues import read_label_issues
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath
@@ -96,7 +97,7 @@ def test_a_head_is_measured_on_the_test_split_predicts_all_photos_and_is_cross_v
     expected = head.probabilities(read_values(photos.features, np.ones(COUNT, bool)))
     for folds in (0, 2):
         metrics, results = measure(root, prepared, embedded, EvaluateSettings(train, folds))
-        assert {path.name for path in results.iterdir()} == FILES
+        assert {path.name for path in results.iterdir()} == FILES | ({"label_issues.parquet"} if folds else set())
         assert json.loads((results / "metrics.json").read_text()) == metrics
         rows = pq.read_table(results / "predictions.parquet").to_pylist()
         assert [row["sha256"] for row in rows] == photos.sha256
@@ -106,6 +107,7 @@ def test_a_head_is_measured_on_the_test_split_predicts_all_photos_and_is_cross_v
         assert metrics["test"]["accuracy"] == (expected.argmax(axis=1) == photos.truth)[test].mean()
         crossed = metrics["cross_validation"]
         assert (crossed and crossed["folds"]) == (folds or None)
+        assert metrics["label_issues"] == (len(read_label_issues(results)) if folds else None)
 
 
 @HEADS

@@ -1,5 +1,6 @@
 """The table of predictions: one row a photo, in the public schema, written and read back."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,20 @@ def test_a_table_of_more_probabilities_than_one_array_holds_is_the_same(
     assert chunks.equals(whole)
 
 
+def test_probabilities_of_a_cross_validation_are_kept_beside_the_others(predicted: PredictedPhotos) -> None:
+    assert tabulate_predictions(predicted)["cross_validated"].null_count == 45
+    crossed = draw_probabilities(45, 3, seed=1)
+    table = tabulate_predictions(replace(predicted, crossed=crossed))
+    np.testing.assert_array_equal(table["cross_validated"].to_pylist(), crossed)
+
+
+def test_predictions_of_an_earlier_version_are_read(predicted: PredictedPhotos, tmp_path: Path) -> None:
+    publish_predictions(tmp_path, predicted, {})
+    path = tmp_path / "predictions.parquet"
+    pq.write_table(pq.read_table(path).drop(["cross_validated"]), path)
+    assert read_predicted_photos(tmp_path).photos.sha256 == predicted.photos.sha256
+
+
 def test_predictions_are_read_as_they_were_published(predicted: PredictedPhotos, tmp_path: Path) -> None:
     publish_predictions(tmp_path, predicted, {})
     read = read_predicted_photos(tmp_path)
@@ -77,8 +92,8 @@ def test_predictions_that_cannot_be_read_are_named(predicted: PredictedPhotos, t
         pq.write_table(table.drop(["split"]), path)
     elif damage == "metadata":
         pq.write_table(table.replace_schema_metadata(None), path)
-    with pytest.raises(StoreError, match=r"predictions\.parquet cannot be read.*Delete their folder"):
+    with pytest.raises(StoreError, match=r"predictions\.parquet cannot be read.*Delete its folder"):
         read_predicted_photos(tmp_path)
     if damage in ("gone", "bytes", "columns"):
-        with pytest.raises(StoreError, match=r"predictions\.parquet cannot be read.*Delete their folder"):
+        with pytest.raises(StoreError, match=r"predictions\.parquet cannot be read.*Delete its folder"):
             read_predictions(tmp_path, ["label", "split"])

@@ -105,6 +105,7 @@ def test_predictions_are_a_table_of_ours(project: Project, tmp_path: Path) -> No
     for name, values in (("predicted", table["label"]), ("probabilities", probabilities)):
         table = table.append_column(name, values)
     table = table.append_column("split", pa.array(["test"] * len(table)))
+    table = table.append_column("cross_validated", probabilities)
     schema = describe(PREDICTIONS, "evaluate", "cafe", {"labels": ["daisy", "roses"]})
     publish_parquet(tmp_path / "predictions.parquet", table.cast(schema))
     told = look(tmp_path / "predictions.parquet")

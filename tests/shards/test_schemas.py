@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from tasks.shards.schemas import DECODE, PREDICTIONS, REJECTED, SNAPSHOT, bottleneck_schema, describe
+from tasks.shards.schemas import DECODE, LABEL_ISSUES, PREDICTIONS, REJECTED, SNAPSHOT, bottleneck_schema, describe
 
 
 @pytest.mark.parametrize(
@@ -15,14 +15,19 @@ from tasks.shards.schemas import DECODE, PREDICTIONS, REJECTED, SNAPSHOT, bottle
         (DECODE, "sha256 image width height format mode"),
         (REJECTED, "sha256 path reason message"),
         (bottleneck_schema(1280, "uint8"), "sha256 view bottleneck"),
-        (PREDICTIONS, "sha256 path label predicted probabilities split"),
+        (PREDICTIONS, "sha256 path label predicted probabilities split cross_validated"),
+        (
+            LABEL_ISSUES,
+            "sha256 path label suggested label_probability suggested_probability score is_issue",
+        ),
     ],
-    ids=["snapshot", "decode", "rejected", "bottleneck", "predictions"],
+    ids=["snapshot", "decode", "rejected", "bottleneck", "predictions", "label issues"],
 )
 def test_a_schema_has_the_promised_columns_and_nulls_only_where_promised(schema: pa.Schema, columns: str) -> None:
     assert " ".join(schema.names) == columns
     assert schema.field("sha256") == pa.field("sha256", pa.string(), nullable=False)
-    assert [field.name for field in schema if field.nullable] == (["duplicate_of"] if schema is SNAPSHOT else [])
+    nullable = [field.name for field in schema if field.nullable]
+    assert nullable == [name for name in ("duplicate_of", "cross_validated") if name in schema.names]
 
 
 def test_pictures_follow_the_hugging_face_convention() -> None:
