@@ -44,6 +44,7 @@ def figures(record: Mapping[str, Any]) -> list[str]:
         *_source(record),
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
         *([f"Cross-validated {_share(crossed)} over all photos, {crossed['folds']} folds"] if crossed else []),
+        *_label_issues(record),
         f"Champion        {record['champion']['reason']}",
         *_serving(record),
         f"Time            {record['elapsed']:.0f} s, {record['startup']['seconds']:.0f} s of them starting up",
@@ -135,6 +136,15 @@ def _labels(record: Mapping[str, Any]) -> list[str]:
         *([f"Labels          {'; '.join(told)} since the last run"] if told else []),
         *(f"Merged label    {describe_merge(label, folders)}" for label, folders in merged.items()),
     ]
+
+
+def _label_issues(record: Mapping[str, Any]) -> list[str]:
+    """The number of labels that are probably wrong, if there are any, and the command that lists them."""
+    issues = record["stages"]["evaluate"]["details"].get("label_issues")
+    if not issues:
+        return []
+    verb = "label is" if issues == 1 else "labels are"
+    return [f"Label issues    {issues:,} {verb} probably wrong: python -m pipeline audit {record['dataset']['name']}"]
 
 
 def _ignored(record: Mapping[str, Any]) -> list[str]:

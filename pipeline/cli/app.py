@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from pipeline.cli import (
+    audit,
     champion,
     compact,
     export,
@@ -32,6 +33,7 @@ app = typer.Typer(
 _VERBS: dict[str, tuple[Callable[..., None], Sequence[str]]] = {
     "status": (status.status, status.HELP),
     "history": (history.history, history.HELP),
+    "audit": (audit.audit, audit.HELP),
     "champion": (champion.champion, champion.HELP),
     "open": (open_report.open_report, open_report.HELP),
     "inspect": (inspect.inspect, inspect.HELP),

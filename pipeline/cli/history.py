@@ -88,6 +88,19 @@ def read_readable(root: DataRoot, dataset: str) -> tuple[list[RunRecord], bool]:
     return runs, not damaged
 
 
+def read_newest(dataset: str | None, root: DataRoot) -> RunRecord:
+    """Read the run of a dataset that ended last; None is all datasets.
+
+    Raises:
+        DatasetError: There are no runs.
+        StoreError: No record can be read.
+    """
+    runs = [run for name in find_runs(dataset, root) for run in read_readable(root, name)[0]]
+    if not runs:
+        raise StoreError(f"No record of a run in {root.path} can be read. Delete the damaged ones and run again.")
+    return max(runs, key=lambda run: run.finished)
+
+
 def _list_datasets(root: DataRoot, names: Sequence[str], *, as_json: bool) -> None:
     # A record's name begins with its date.
     found = read_each(lambda name: listed(root.runs(name), "*.json"), names, root.path)

@@ -10,11 +10,10 @@ import typer
 
 from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
-from pipeline.cli.history import read_readable
+from pipeline.cli.history import read_newest
 from pipeline.cli.page_copies import PageCopies
 from tasks.errors import StoreError
 from tasks.paths import AnyPath, is_remote
-from tasks.runs.find import find_runs
 from tasks.storage.layout import DataRoot
 
 HELP = (
@@ -79,10 +78,7 @@ def _index(root: DataRoot) -> AnyPath:
 
 
 def _newest(dataset: str | None, root: DataRoot) -> AnyPath:
-    runs = [run for name in find_runs(dataset, root) for run in read_readable(root, name)[0]]
-    if not runs:
-        raise StoreError(f"No record of a run in {root.path} can be read. Delete the damaged ones and run again.")
-    newest = max(runs, key=lambda run: run.finished)
+    newest = read_newest(dataset, root)
     # The last parts alone: the run may have been started elsewhere, or the data root have been moved since.
     path = root.path.absolute().joinpath(*newest.report.parts[-3:])
     if not path.is_file():

@@ -1,8 +1,13 @@
 """The last lines of a run: what its verdict and its champion mean for the reader."""
 
+from typing import Any
+
 import pytest
 
-from pipeline.summary import is_worse, not_good_enough
+from pipeline.summary import figures, is_worse, not_good_enough
+from tasks.snapshot.ignored import IgnoredSummary
+from tasks.storage.layout import DataRoot
+from tests.support.data_root import record
 
 
 @pytest.mark.parametrize(
@@ -25,3 +30,48 @@ def test_the_error_of_a_worse_model_names_the_orders_that_make_it_champion(kept_
 def test_the_error_of_a_refused_model_names_the_least_accuracy() -> None:
     decision = {"verdict": "refused", "kept_by": None, "reason": "The new model is refused."}
     assert "lower --min-accuracy" in not_good_enough({"champion": decision, "dataset": {"name": "flowers"}})
+
+
+@pytest.mark.parametrize(
+    ("issues", "line"),
+    [
+        (0, None),
+        (None, None),
+        (1, "Label issues    1 label is probably wrong: python -m pipeline audit flowers"),
+        (1200, "Label issues    1,200 labels are probably wrong: python -m pipeline audit flowers"),
+    ],
+)
+def test_label_issues_are_counted_with_the_command_that_lists_them(
+    root: DataRoot, issues: int | None, line: str | None
+) -> None:
+    told = lines_of(root, {"evaluate": {"label_issues": issues}})
+    assert [each for each in told if each.startswith("Label issues")] == ([line] if line else [])
+
+
+@pytest.mark.parametrize(
+    ("unmatched", "told"),
+    [
+        ([], ""),
+        (["line 7, roses/x.jpg"], "; 1 line matches no photo, such as line 7, roses/x.jpg"),
+        (["line 7, a", "line 8, b"], "; 2 lines match no photo, such as line 7, a; line 8, b"),
+    ],
+)
+def test_corrections_are_counted_and_lines_without_a_photo_are_named(
+    root: DataRoot, unmatched: list[str], told: str
+) -> None:
+    details = {"relabelled": 1234, "excluded": 2, "unmatched": len(unmatched), "unmatched_examples": unmatched}
+    (line,) = (
+        line for line in lines_of(root, {"snapshot": {"corrections": details}}) if line.startswith("Corrections")
+    )
+    assert line == f"Corrections     1,234 photos have another label, 2 are excluded{told}"
+
+
+def lines_of(root: DataRoot, details: dict[str, dict[str, Any]]) -> list[str]:
+    """The figures of a run with these details of stages."""
+    run = record(root, "2026-11-20", startup={"seconds": 1.0})
+    run["champion"]["reason"] = "First model of this dataset."
+    served = {"obstacle": "it is refused", "version": None}
+    for stage, own in ({"snapshot": {"conflicts": 0}} | {"evaluate": {}, "serving": served}).items():
+        run["stages"].setdefault(stage, {})["details"] = {**own, **details.get(stage, {})}
+    run["labels"] = {"new": [], "gone": []}
+    return figures({**run, **IgnoredSummary().details()})
