@@ -27,6 +27,7 @@ from tasks.runs.records import read_record
 from tasks.serving.task import ServeChampion
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
+from tasks.snapshot.labels import describe_corrections
 from tasks.stage import StageTask
 
 #: By task, whether another process worked on the same dataset and date when this one began.
@@ -135,7 +136,7 @@ class RetrainFlowers(ModelTask):
             min_accuracy=self.min_accuracy,
             label_gate=self.label_gate == "true",
             export=export and self.export == "all",
-            parameters={**self.parameters(), **_without_source(snapshot.manifest())},
+            parameters={**self.parameters(), **_source_facts(snapshot.manifest())},
             record=str(self.record_path()),
             ignored=json.dumps(IgnoredSummary.from_details(snapshot.manifest().details).details(), sort_keys=True),
         )
@@ -210,7 +211,10 @@ class RetrainFlowers(ModelTask):
         return {**super().event_fields(record), **own, "verdict": record.get("champion", {}).get("verdict")}
 
 
-def _without_source(snapshot: Manifest) -> dict[str, str]:
-    """The parameter by which a run used the last snapshot, for its report; empty where it reached its source."""
-    unreached = snapshot.details.get("unreached")
-    return {"on_missing_source": f"use-last: {describe_fallback(unreached)}"} if unreached else {}
+def _source_facts(snapshot: Manifest) -> dict[str, str]:
+    """The parameters by which a run used the last snapshot or corrected labels, for its report."""
+    unreached, corrections = (snapshot.details.get(name) for name in ("unreached", "corrections"))
+    return {
+        **({"on_missing_source": f"use-last: {describe_fallback(unreached)}"} if unreached else {}),
+        **({"corrections": f"{corrections['file']}: {describe_corrections(corrections)}"} if corrections else {}),
+    }

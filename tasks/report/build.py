@@ -26,6 +26,7 @@ from tasks.report.dataset import (
 )
 from tasks.report.figures import learning_curve_figure, precision_recall_figure, reliability_figure, trend_figure
 from tasks.report.gallery import MAX_SHOWN, Gallery, Guess, ShownPhoto, decode_repeated, fill_gallery, select_photos
+from tasks.report.label_issues import ShownIssues, read_shown_issues, show_issues
 from tasks.report.map import MAX_POINTS, BottleneckMap, draw_map
 from tasks.report.provenance import describe_provenance
 from tasks.report.reported_run import ReportedRun, read_previous_runs
@@ -75,6 +76,7 @@ class Report:
     samples: Sequence[ShownPhoto]  #: Some photos of each label.
     mistakes: Sequence[Guess]  #: The most confident mistakes of the test split.
     uncertain: Sequence[Guess]  #: Photos of the test split with the smallest lead of the predicted label.
+    label_issues: ShownIssues | None  #: Labels that are probably wrong; None without a cross-validation.
     rejected: Sequence[MissingPhoto]  #: Photos that could not be decoded.
     ignored: IgnoredSummary  #: Files and folders that are no photos of a label.
     repeated: RepeatedPhotos  #: Photos with several paths.
@@ -123,7 +125,9 @@ def _build(
     train = run.settings.train
     # A fine-tuned network has no fixed bottlenecks.
     map_points = MAX_POINTS if isinstance(train, TrainSettings) else 0
-    selection = select_photos(predicted, changes.added if changes else (), map_points=map_points)
+    issues = read_shown_issues(run, root)
+    keys = [issue.sha256 for issue in issues]
+    selection = select_photos(predicted, changes.added if changes else (), keys, map_points=map_points)
     gallery = fill_gallery(predicted, selection, repeated, run, root)
     progress.advance(1)
     runs = [*history.runs, run.to_record()]
@@ -146,6 +150,7 @@ def _build(
         samples=gallery.show(selection.samples),
         mistakes=gallery.show_guesses(selection.mistakes),
         uncertain=gallery.show_guesses(selection.uncertain),
+        label_issues=show_issues(run, issues, gallery.show(selection.issues)),
         rejected=find_rejected_photos(snapshot, train.decodes, root),
         ignored=run.ignored,
         repeated=repeated,

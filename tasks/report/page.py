@@ -70,5 +70,6 @@ def _embed_pictures(report: Report) -> Mapping[bytes, InlineImage]:
     repeated = [*report.repeated.conflicts[:LISTED], *report.repeated.duplicates[:LISTED]]
     photos = [*report.samples, *report.added, *(guess.photo for guess in chain(report.mistakes, report.uncertain))]
     images = [report.repeated_images[photo.sha256] for photo in repeated if photo.sha256 in report.repeated_images]
-    images += [photo.image for photo in photos]
+    issues = report.label_issues.photos if report.label_issues else ()
+    images += [photo.image for photo in (*photos, *(each.photo for each in issues))]
     return embed_pictures(set(images), side_for(len(images)))

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tasks.champion.decision import Bounds, Comparison, Decision
 from tasks.decode.rejections import MissingPhoto
+from tasks.evaluate.label_issues import LabelIssue
 from tasks.evaluate.metrics import measure, wilson_interval
 from tasks.paths import AnyPath
 from tasks.report.build import Figures, Report
@@ -18,6 +19,7 @@ from tasks.report.confusion import confusion_figure
 from tasks.report.dataset import LabelChange, LabelCount, PhotoPath, RepeatedPhoto, RepeatedPhotos, SnapshotChanges
 from tasks.report.gallery import Guess, ShownPhoto
 from tasks.report.inline_images import tile_pictures
+from tasks.report.label_issues import ShownIssue, ShownIssues
 from tasks.report.map import BottleneckMap, MapPoint
 from tasks.report.results import PrecisionRecall, Results
 from tasks.runs.records import RunRecord
@@ -116,6 +118,7 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
         samples=_photos(labels, 0, 4),
         mistakes=guesses[:5],
         uncertain=guesses[5:],
+        label_issues=ShownIssues(30, [_issue(number, labels) for number in range(4)]),
         rejected=[
             MissingPhoto(f"daisy/{EVIL}.jpg", "truncated", f"ends early {EVIL}"),
             MissingPhoto("x/2.png", "empty", "none"),
@@ -151,6 +154,7 @@ def make_up_first_report(root: Path) -> Report:
         figures=replace(report.figures, learning_curve=None, trend=None),
         mistakes=[],
         uncertain=[],
+        label_issues=None,
         rejected=[],
         ignored=IgnoredSummary(),
         repeated=RepeatedPhotos([], []),
@@ -178,6 +182,12 @@ def _guess(number: int, labels: Sequence[str]) -> Guess:
     label, predicted = labels[number % len(labels)], labels[(number + (number != 6)) % len(labels)]
     path = f"x/{EVIL}.jpg" if number == 0 else f"{label}/{number}.jpg"
     return Guess(ShownPhoto(path, label, draw_photo(200 + number)), predicted, 0.7 - 0.05 * number, label, 0.2)
+
+
+def _issue(number: int, labels: Sequence[str]) -> ShownIssue:
+    label, suggested, path = labels[number % len(labels)], labels[(number + 1) % len(labels)], f"x/{number}, {EVIL}.jpg"
+    issue = LabelIssue(f"{number:064x}", path, label, suggested, 0.01, 0.98, 0.0 if number == 1 else 0.01, number < 3)
+    return ShownIssue(ShownPhoto(path, label, draw_photo(400 + number)), issue)
 
 
 def _point(number: int, labels: Sequence[str], generator: np.random.Generator) -> MapPoint:

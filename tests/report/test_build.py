@@ -13,12 +13,14 @@ from tasks.decode.images import read_pixels
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import StoreError
+from tasks.evaluate.label_issues import find_label_issues, publish_label_issues, read_label_issues
 from tasks.keys import file_sha256
 from tasks.progress import NullProgress
 from tasks.report.build import Report, _repeated_images, build_report
 from tasks.report.dataset import LabelChange, PhotoPath, RepeatedPhoto, RepeatedPhotos
 from tasks.report.gallery import MAX_SAMPLES, MAX_SHOWN, SAMPLES_PER_LABEL, Gallery, decode_repeated
 from tasks.report.inline_images import tile_pictures
+from tasks.report.label_issues import FEWEST_ISSUES, MOST_ISSUES, read_shown_issues
 from tasks.train.settings import FinetuneSettings
 from tests.bottleneck.pictures import draw, encode, key_of
 from tests.report.made_up import keep_previous
@@ -30,6 +32,7 @@ from tests.support.data_root import (
     SETTINGS,
     StagedRun,
     draw_photos,
+    draw_probabilities,
     first_champion,
     publish_snapshot,
     snapshot_row,
@@ -37,6 +40,15 @@ from tests.support.data_root import (
     stage_run,
 )
 from tests.support.progress import Tally
+
+
+def judge(staged: StagedRun) -> int:
+    """Judge the labels of a run as its evaluate stage does; returns the number of issues."""
+    photos, evaluation = staged.predicted.photos, staged.run.stages["evaluate"]
+    crossed = draw_probabilities(len(photos.sha256), len(photos.labels), seed=1)
+    issues = find_label_issues(photos.truth, crossed, np.zeros(len(photos.truth), bool))
+    publish_label_issues(staged.root.evaluate(evaluation.key), photos, issues, {})
+    return int(issues.is_issue.sum())
 
 
 def build(staged: StagedRun) -> Report:
@@ -241,3 +253,27 @@ def test_the_last_orders_about_the_champion_until_the_date_of_the_run_are_noted(
     publish_champion(staged.root.champion(DATASET), DATASET, champion)
     notes = [note for note in build(staged).notes if note.startswith("A person")]
     assert notes == [f"A person pinned model {days} on {DAY + dt.timedelta(days)}." for days in (-2, -1, 0)]
+
+
+def test_label_issues_are_shown_with_their_pictures_the_worst_first(staged: StagedRun) -> None:
+    total = judge(staged)
+    evaluate = staged.run.stages["evaluate"]
+    judged = replace(evaluate, details={**evaluate.details, "label_issues": total})
+    report = build(replace(staged, run=replace(staged.run, stages={**staged.run.stages, "evaluate": judged})))
+    assert report.label_issues is not None
+    shown = report.label_issues.photos
+    assert (report.label_issues.total, len(shown)) == (total, min(total, MOST_ISSUES))
+    rows = read_label_issues(staged.root.evaluate(evaluate.key))
+    assert [issue for _, issue in shown] == rows[: len(shown)]
+    for photo, issue in shown[:5]:
+        assert (photo.path, photo.label, photo.image) == (issue.path, issue.label, picture_at(issue.path))
+
+
+def test_a_few_issues_are_followed_by_photos_that_look_more_like_another_label(staged: StagedRun) -> None:
+    judge(staged)
+    evaluate = staged.run.stages["evaluate"]
+    judged = replace(evaluate, details={**evaluate.details, "label_issues": 2})
+    run = replace(staged.run, stages={**staged.run.stages, "evaluate": judged})
+    assert len(read_shown_issues(run, staged.root)) == FEWEST_ISSUES
+    assert read_shown_issues(staged.run, staged.root) == []
+    assert build(staged).label_issues is None

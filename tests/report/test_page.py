@@ -19,6 +19,7 @@ from tasks.report.build import Report
 from tasks.report.dataset import PhotoPath, RepeatedPhoto, RepeatedPhotos, SnapshotChanges
 from tasks.report.gallery import Guess, ShownPhoto
 from tasks.report.inline_images import side_for
+from tasks.report.label_issues import ShownIssues
 from tasks.report.page import LISTED, LISTED_RUNS, headline_of, render_report
 from tasks.report.templates import VERDICT_WORDS
 from tasks.runs.records import VERDICTS, Verdict
@@ -74,8 +75,10 @@ def test_names_that_look_like_html_are_shown_as_they_are(page: Page) -> None:
 
 def test_every_picture_has_an_alternative_text_and_its_proportions(page: Page, report: Report) -> None:
     pictures = page.all("img")
+    assert report.label_issues is not None
+    shown = (report.added, report.samples, report.mistakes, report.uncertain, report.label_issues.photos)
     # Of the photos that lie at several paths, one has a picture.
-    assert len(pictures) == 1 + sum(map(len, (report.added, report.samples, report.mistakes, report.uncertain)))
+    assert len(pictures) == 1 + sum(map(len, shown))
     for tag in pictures:
         assert tag["alt"].strip()
         with Image.open(io.BytesIO(base64.b64decode(tag["src"].partition(",")[2], validate=True))) as opened:
@@ -85,6 +88,20 @@ def test_every_picture_has_an_alternative_text_and_its_proportions(page: Page, r
 def test_figures_stand_in_the_page_as_they_are(page: Page, report: Report) -> None:
     for svg in vars(report.figures).values():
         assert page.html.count(svg) == 1
+
+
+def test_label_issues_are_counted_and_shown_with_both_labels(page: Page, report: Report) -> None:
+    assert report.label_issues is not None
+    assert "30 labels of 2,000 photos are probably wrong" in page.text
+    assert "The 4 worst are shown" in page.text
+    selects = page.all("select")
+    assert [(tag["data-sha256"], tag["data-path"], tag["data-label"], tag["data-suggested"]) for tag in selects] == [
+        (issue.sha256, issue.path, issue.label, issue.suggested) for _, issue in report.label_issues.photos
+    ]
+    assert page.text.count("a near duplicate is labelled otherwise") == 1
+    none = Page(render_report(replace(report, label_issues=ShownIssues(0, []))))
+    assert "agree with its label" in none.text
+    assert "download-corrections" not in {attributes.get("id") for _, attributes in none.tags}
 
 
 def test_a_first_run_says_what_there_is_and_has_no_empty_parts(first: Page) -> None:
@@ -97,7 +114,15 @@ def test_a_first_run_says_what_there_is_and_has_no_empty_parts(first: Page) -> N
         "No photo lies twice under one label.",
     ):
         assert shown in first.text
-    for absent in ("Is this model better", "Cross-validated", "Previous run", "Exported", "Least certain", "Learning"):
+    for absent in (
+        "Is this model better",
+        "Cross-validated",
+        "Label issues",
+        "Previous run",
+        "Exported",
+        "Least certain",
+        "Learning",
+    ):
         assert absent not in first.text
     ids = {attributes.get("id") for _, attributes in first.tags}
     assert ids.isdisjoint({"map", "map-data", "learning"})

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from tasks.snapshot.corrections import read_corrections
 from tests.report.browser import Site, Visit, visiting
 from tests.report.made_up import EVIL, LABELS
+from tests.support.data_root import DAY
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +40,7 @@ def test_the_large_photo_says_where_it_lies_and_goes_round(visit: Visit) -> None
     visit.page.locator(".photo").last.click()
     dialog = visit.page.locator("dialog")
     assert f"{count} of {count}" in dialog.inner_text()
-    assert f"{max(LABELS)}/3.jpg" in dialog.inner_text()
+    assert f"x/3, {EVIL}.jpg" in dialog.inner_text()
     dialog.get_by_role("button", name="Next").click()
     assert f"1 of {count}" in dialog.inner_text()
     dialog.get_by_role("button", name="Close").click()
@@ -121,3 +123,35 @@ def test_a_finger_opens_photos_and_asks_the_map(browser: Browser, site: Site) ->
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= PHONE
         assert visit.complaints == []
+
+
+def test_marked_corrections_are_downloaded_as_a_file_of_corrections(visit: Visit, tmp_path: Path) -> None:
+    button = visit.page.locator("#download-corrections")
+    assert button.is_disabled()
+    selects = visit.page.locator("select.correction")
+    first = selects.nth(0)
+    choices = first.locator("option").all_text_contents()
+    assert choices[:3] == [f"Keep {LABELS[0]}", EVIL, "Exclude the photo"]
+    assert sorted(choices[3:]) == sorted(LABELS[2:])
+    first.select_option(index=1)
+    selects.nth(1).select_option(index=2)
+    selects.nth(2).select_option(index=1)
+    selects.nth(2).select_option(index=0)
+    assert "2 corrections" in visit.page.locator(".corrections").inner_text()
+    with visit.page.expect_download() as waiting:
+        button.click()
+    file = tmp_path / "corrections.csv"
+    waiting.value.save_as(file)
+    assert waiting.value.suggested_filename == f"corrections-{DAY}.csv"
+    lines = read_corrections(file).lines
+    assert [(line.sha256, line.path, line.label) for line in lines] == [
+        (f"{0:064x}", f"x/0, {EVIL}.jpg", EVIL),
+        (f"{1:064x}", f"x/1, {EVIL}.jpg", ""),
+    ]
+    assert visit.requests == [request for request in visit.requests if not request.startswith("http")]
+
+
+def test_without_scripts_label_issues_are_shown_and_nothing_is_chosen(browser: Browser, site: Site) -> None:
+    with visiting(browser, site.report, script=False) as visit:
+        assert visit.page.locator("#label-issues .photo").count() == 4
+        assert visit.page.locator("select.correction:visible").count() == 0

@@ -215,7 +215,8 @@ def stage_run(
         "evaluate": replace(manifest_of("evaluate", count, []), key=SETTINGS.key(SNAPSHOT_KEY)),
         "champion": replace(manifest_of("champion", 0, []), details=first_decision(model).to_json()),
     }
-    stages["evaluate"] = replace(stages["evaluate"], details={"test": metrics, "cross_validation": crossed})
+    details = {"test": metrics, "cross_validation": crossed, "label_issues": None}
+    stages["evaluate"] = replace(stages["evaluate"], details=details)
     return StagedRun(root, predicted, reported_run(folder, root, stages))
 
 
