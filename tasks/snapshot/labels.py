@@ -41,7 +41,7 @@ def describe_merge(label: str, folders: Sequence[str]) -> str:
 
 def describe_corrections(details: Mapping[str, Any]) -> str:
     """Describe the corrections of a snapshot, given its details about them."""
-    told = f"{details['relabelled']:,} photos have another label, {details['excluded']:,} are excluded"
+    told = f"{details['relabelled']:,} relabelled, {details['excluded']:,} excluded"
     lines = details["unmatched"]
     if not lines:
         return told

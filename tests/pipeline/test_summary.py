@@ -63,7 +63,7 @@ def test_corrections_are_counted_and_lines_without_a_photo_are_named(
     (line,) = (
         line for line in lines_of(root, {"snapshot": {"corrections": details}}) if line.startswith("Corrections")
     )
-    assert line == f"Corrections     1,234 photos have another label, 2 are excluded{told}"
+    assert line == f"Corrections     1,234 relabelled, 2 excluded{told}"
 
 
 def lines_of(root: DataRoot, details: dict[str, dict[str, Any]]) -> list[str]:
