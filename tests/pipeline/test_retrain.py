@@ -34,7 +34,12 @@ def test_first_run_computes_everything_and_says_so(trained: Trained) -> None:
     # Without an export nothing is served, which can take less than the half of a millisecond.
     assert all(stage["seconds"] > 0 for name, stage in record["stages"].items() if name != "serving")
     results = first.root / "evaluate" / record["evaluation"]
-    assert {path.name for path in results.iterdir()} == {"metrics.json", "predictions.parquet", "manifest.json"}
+    assert {path.name for path in results.iterdir()} == {
+        "metrics.json",
+        "predictions.parquet",
+        "label_issues.parquet",
+        "manifest.json",
+    }
     metrics = json.loads((results / "metrics.json").read_text())
     assert metrics["test"]["accuracy"] == record["metrics"]["test"]["accuracy"]
     assert Path(record["report"]).is_file()
