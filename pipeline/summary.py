@@ -139,12 +139,12 @@ def _labels(record: Mapping[str, Any]) -> list[str]:
 
 
 def _label_issues(record: Mapping[str, Any]) -> list[str]:
-    """The number of labels that are probably wrong, if there are any, and the command that lists them."""
+    """The number of labels that look wrong, if there are any, and the command that lists them."""
     issues = record["stages"]["evaluate"]["details"].get("label_issues")
     if not issues:
         return []
-    verb = "label is" if issues == 1 else "labels are"
-    return [f"Label issues    {issues:,} {verb} probably wrong: python -m pipeline audit {record['dataset']['name']}"]
+    verb = "label looks" if issues == 1 else "labels look"
+    return [f"Label issues    {issues:,} {verb} wrong: python -m pipeline audit {record['dataset']['name']}"]
 
 
 def _ignored(record: Mapping[str, Any]) -> list[str]:

@@ -37,8 +37,8 @@ def test_the_error_of_a_refused_model_names_the_least_accuracy() -> None:
     [
         (0, None),
         (None, None),
-        (1, "Label issues    1 label is probably wrong: python -m pipeline audit flowers"),
-        (1200, "Label issues    1,200 labels are probably wrong: python -m pipeline audit flowers"),
+        (1, "Label issues    1 label looks wrong: python -m pipeline audit flowers"),
+        (1200, "Label issues    1,200 labels look wrong: python -m pipeline audit flowers"),
     ],
 )
 def test_label_issues_are_counted_with_the_command_that_lists_them(

@@ -92,7 +92,7 @@ def test_figures_stand_in_the_page_as_they_are(page: Page, report: Report) -> No
 
 def test_label_issues_are_counted_and_shown_with_both_labels(page: Page, report: Report) -> None:
     assert report.label_issues is not None
-    assert "30 labels of 2,000 photos are probably wrong" in page.text
+    assert "30 labels of 2,000 photos look wrong" in page.text
     assert "The 4 worst are shown" in page.text
     selects = page.all("select")
     assert [(tag["data-sha256"], tag["data-path"], tag["data-label"], tag["data-suggested"]) for tag in selects] == [
