@@ -57,7 +57,7 @@ def compare_photos(photos: pa.Table, is_new: Mask, statistics: pa.Table) -> Drif
     found.append(PropertyTest(f"label {labels[mix.label]}", "share", mix.new, mix.earlier, mix.effect, mix.p_value))
     # No photo shows that there are few of a label.
     shown.append(np.flatnonzero(is_new & (codes == mix.label) & (mix.new > mix.earlier)))
-    order = sorted(range(len(found)), key=lambda place: (found[place].p_value, -found[place].effect))
+    order = sorted(range(len(found)), key=lambda place: _clearness(found[place]))
     ordered = _correct([found[place] for place in order])
     return DriftResult(
         new=int(is_new.sum()),
@@ -135,6 +135,11 @@ def _weights(samples: Samples) -> Floats:
     )
     weights: Floats = (new / np.maximum(earlier, 1))[samples.labels[~samples.new]]
     return weights
+
+
+def _clearness(test: PropertyTest) -> tuple[float, bool, float]:
+    """Sorts the clearest test first; of equal p-values, a distance, which says little to people, last."""
+    return test.p_value, test.kind == "distance", -test.effect
 
 
 def _correct(tests: Sequence[PropertyTest]) -> list[PropertyTest]:

@@ -1,6 +1,6 @@
 """The result of the drift stage, as its manifest, run records and reports hold it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -8,6 +8,11 @@ from typing import Any, Literal, NamedTuple
 LEVEL = 0.01
 #: Least effect that counts as a change: "small" in Cohen 1988. Many photos make smaller ones significant too.
 LEAST_EFFECT = 0.2
+
+
+def describe_changes(changes: Sequence[str]) -> str:
+    """Return a sentence without its full stop on changes, as `DriftResult.to_json` describes them; empty for none."""
+    return f"New photos differ from earlier ones: {'; '.join(changes)}" if changes else ""
 
 
 class PropertyTest(NamedTuple):
@@ -64,16 +69,11 @@ class DriftResult:
         """The properties that changed."""
         return [test for test in self.tests if test.changed]
 
-    @property
-    def sentence(self) -> str:
-        """What changed, for people; empty where nothing did."""
-        return f"New photos differ from earlier ones: {'; '.join(map(str, self.changes))}" if self.changes else ""
-
     def to_json(self) -> dict[str, Any]:
         """Return plain Python values: the details of the manifest, also in a run record."""
         tests = [{**test._asdict(), "changed": test.changed} for test in self.tests]
         typical = [photo._asdict() for photo in self.typical]
-        return {**asdict(self), "tests": tests, "typical": typical, "sentence": self.sentence}
+        return {**asdict(self), "tests": tests, "typical": typical, "changes": list(map(str, self.changes))}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "DriftResult":

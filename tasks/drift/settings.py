@@ -7,6 +7,8 @@ from tasks.decode.settings import DecodeSettings
 from tasks.keys import fingerprint
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
+#: Responses to new photos that differ from earlier ones: report it, also refuse the model, or compare nothing.
+ON_DRIFT = ("warn", "fail", "ignore")
 #: Raised when the same photos give other statistics.
 STATISTICS_VERSION = 1
 #: Raised when the same statistics give another result.

@@ -61,7 +61,9 @@ def headline_of(decision: Decision) -> tuple[str, str]:
         else ("good", "Not worse than the champion, whose place it takes."),
         "same": ("careful", "The same model as the champion."),
         "stays": _KEPT_BY[decision.kept_by or "accuracy"],
-        "refused": ("bad", "Refused: below the accuracy that was asked for."),
+        "refused": ("bad", "Refused: its new photos differ from earlier ones.")
+        if decision.kept_by == "drift"
+        else ("bad", "Refused: below the accuracy that was asked for."),
     }[decision.verdict]
 
 
@@ -70,5 +72,6 @@ def _embed_pictures(report: Report) -> Mapping[bytes, InlineImage]:
     repeated = [*report.repeated.conflicts[:LISTED], *report.repeated.duplicates[:LISTED]]
     photos = [*report.samples, *report.added, *(guess.photo for guess in chain(report.mistakes, report.uncertain))]
     images = [report.repeated_images[photo.sha256] for photo in repeated if photo.sha256 in report.repeated_images]
+    photos += chain.from_iterable(report.drift.photos.values()) if report.drift else ()
     images += [photo.image for photo in photos]
     return embed_pictures(set(images), side_for(len(images)))
