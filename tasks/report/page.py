@@ -21,6 +21,7 @@ _KEPT_BY: Mapping[KeptBy, tuple[str, str]] = {
     "date": ("careful", "Not better than the champion of a later date, which stays."),
     "pin": ("careful", "The champion is pinned, and stays."),
     "rollback": ("careful", "A person rolled back from this model. The champion stays."),
+    "drift": ("bad", "Refused: its new photos differ from earlier ones."),
 }
 #: Labels of the comparison with the champion at most, the worst ones.
 _LISTED_LABELS = 5
@@ -61,8 +62,8 @@ def headline_of(decision: Decision) -> tuple[str, str]:
         else ("good", "Not worse than the champion, whose place it takes."),
         "same": ("careful", "The same model as the champion."),
         "stays": _KEPT_BY[decision.kept_by or "accuracy"],
-        "refused": ("bad", "Refused: its new photos differ from earlier ones.")
-        if decision.kept_by == "drift"
+        "refused": _KEPT_BY[decision.kept_by]
+        if decision.kept_by
         else ("bad", "Refused: below the accuracy that was asked for."),
     }[decision.verdict]
 
