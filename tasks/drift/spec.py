@@ -7,8 +7,7 @@ STATISTICS_FILE = "photo_statistics.parquet"
 
 DRIFT = StageSpec(
     name="drift",
-    outputs=("drift/{dataset}/{key}.json",),
-    permanent=(f"drift/{{dataset}}/{STATISTICS_FILE}",),
+    outputs=("drift/{dataset}/{key}.json", f"drift/{{dataset}}/{STATISTICS_FILE}"),
     needs={"on_drift": ("warn", "fail")},
     action="compare the new photos",
     preposition="",
