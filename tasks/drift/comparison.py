@@ -49,7 +49,8 @@ def compare_photos(photos: pa.Table, is_new: Mask, statistics: pa.Table) -> Drif
     codes, labels = np.asarray(encoded.indices).astype(np.int64), encoded.dictionary.to_pylist()
     places, samples, rows = _find_samples(photos, codes, is_new, statistics)
     properties = list(_properties(rows, samples)) if len(places) else []
-    tests = compare_samples([each.numbers for each in properties], samples, LEVEL / (1 + len(properties)))
+    least = LEVEL / (1 + len(properties))
+    tests = compare_samples([each.numbers for each in properties], samples, least) if properties else []
     found = [_describe(*both, samples) for both in zip(properties, tests, strict=True)]
     shown = [places[samples.new][np.argsort(-test.typical[samples.new], kind="stable")] for test in tests]
     counts = [np.bincount(codes[chosen], minlength=len(labels)) for chosen in (is_new, ~is_new)]
@@ -157,5 +158,5 @@ def _show(
     for test, places in changed:
         own = [place for place in places.tolist() if place not in seen][: MOST_SHOWN // len(changed)]
         seen.update(own)
-        for row in photos.select(["sha256", "path", "label"]).take(own).to_pylist():
+        for row in photos.select(["sha256", "path", "label"]).take(pa.array(own, pa.int64())).to_pylist():
             yield TypicalPhoto(test.name, **row)

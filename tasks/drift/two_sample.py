@@ -16,7 +16,7 @@ import numpy.typing as npt
 #: Draws at most. They can tell p-values of a five-thousandth.
 MOST_DRAWS = 5000
 _CHUNK = 500
-# Directions with less variance than this share of the largest are constant but for rounding.
+# Directions with less variance than this share of the largest count as constant.
 _NEGLIGIBLE = 1e-6
 
 Floats = npt.NDArray[np.float64]
@@ -27,8 +27,8 @@ class PermutationTest(NamedTuple):
     """Result of the test of a property."""
 
     p_value: float  #: Share of draws that differ as much from the other photos as the new ones do, or more.
-    #: Difference of the means in standard deviations within labels, 0 or more; of several numbers together the
-    #: Mahalanobis distance, without the part that chance alone gives.
+    #: Difference of the means in standard deviations of all photos within labels, 0 or more; of several numbers
+    #: together the Mahalanobis distance, without the part that chance alone gives.
     effect: float
     typical: Floats  #: How far each photo lies in the direction of the new ones, float64 [N]; 0 where it is constant.
 
@@ -103,7 +103,8 @@ def _whiten(numbers: Floats, samples: Samples) -> Floats:
         count, new = own.stop - own.start, int(samples.new[own].sum())
         variance += new * (count - new) / (count * (count - 1)) * (centred[own].T @ centred[own])
     values, vectors = np.linalg.eigh(variance)
-    varying = values > max(values[-1] * _NEGLIGIBLE, np.finfo(np.float32).tiny)
+    rounding = np.finfo(np.float64).eps * np.square(numbers).sum(axis=0).max()
+    varying = values > max(values[-1] * _NEGLIGIBLE, rounding)
     whitened: Floats = centred @ (vectors[:, varying] / np.sqrt(values[varying]))
     return whitened
 
