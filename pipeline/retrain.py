@@ -10,6 +10,7 @@ import luigi
 from pipeline.model_task import ModelTask
 from pipeline.summary import (
     figures,
+    find_changes,
     is_worse,
     new_photos,
     not_good_enough,
@@ -19,6 +20,8 @@ from pipeline.summary import (
 )
 from tasks.backbone.backbones import Prepared
 from tasks.download.source_fallback import describe_fallback
+from tasks.drift.baseline import find_baseline
+from tasks.drift.settings import ON_DRIFT
 from tasks.errors import ModelError, ModelRejectedError, PipelineError
 from tasks.parameters import ChoiceParameter, NumberParameter
 from tasks.report.task import WriteReport
@@ -51,6 +54,12 @@ class RetrainFlowers(ModelTask):
         "false",
         default="true",
         description="Do not make a model champion that is significantly worse on a label, or compare all photos alone.",
+    )
+    on_drift: ChoiceParameter = ChoiceParameter(
+        *ON_DRIFT,
+        default="warn",
+        description="If the new photos differ from earlier ones, warn of it, or also fail and make the model no "
+        "champion; ignore does not compare them.",
     )
     keep_versions: NumberParameter[int] = NumberParameter(
         int,
@@ -135,6 +144,8 @@ class RetrainFlowers(ModelTask):
             date=self.date,
             min_accuracy=self.min_accuracy,
             label_gate=self.label_gate == "true",
+            on_drift=self.on_drift,
+            baseline=find_baseline(self.root, self.source().name, self.date) if self.on_drift != "ignore" else "",
             export=export and self.export == "all",
             parameters={**self.parameters(), **_source_facts(snapshot.manifest())},
             record=str(self.record_path()),
@@ -149,9 +160,11 @@ class RetrainFlowers(ModelTask):
             *([] if download is None else [download]),
             snapshot,
             *train.before(),
+            *report.drift(),
             train,
             report.evaluation(),
-            *report.requires(),
+            *report.exports(),
+            report.champion(),
             serving,
             report,
         ]
@@ -183,14 +196,15 @@ class RetrainFlowers(ModelTask):
 
         Raises:
             ModelError: The export is refused.
-            ModelRejectedError: The model is worse than the champion, or below the accuracy that was asked for.
+            ModelRejectedError: The model is worse than the champion, or below the accuracy that was asked for, or its
+                new photos differ from earlier ones.
         """
         if error := self.rejection(read_record(self.record_path()) or {}):
             self.print_summary()
             raise error
 
     def rejection(self, record: Mapping[str, Any]) -> PipelineError | None:
-        """The error of a recorded run whose model is not good enough, or whose export disagrees with its model."""
+        """The error of a recorded run whose model is rejected, or whose export disagrees with its model."""
         decision, refused = record["champion"], refused_export(record)
         if decision["verdict"] == "refused" or is_worse(decision):
             return ModelRejectedError(" ".join(filter(None, (not_good_enough(record), refused))))
@@ -208,7 +222,8 @@ class RetrainFlowers(ModelTask):
         """The photos, the model and its figures."""
         names = ("head", "network", "photos", "rejected", "metrics", "report")
         own = {**{name: record[name] for name in names}, "new": new_photos(record)}
-        return {**super().event_fields(record), **own, "verdict": record.get("champion", {}).get("verdict")}
+        verdict = record.get("champion", {}).get("verdict")
+        return {**super().event_fields(record), **own, "verdict": verdict, "drift": find_changes(record)}
 
 
 def _source_facts(snapshot: Manifest) -> dict[str, str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from tasks.catalog import SAMPLE
 from tasks.download.source_fallback import describe_fallback
+from tasks.drift.result import describe_changes
 from tasks.export.formats import explain_lacking, explain_untested
 from tasks.paths import AnyPath, to_path
 from tasks.snapshot.ignored import IgnoredSummary
@@ -42,6 +43,7 @@ def figures(record: Mapping[str, Any]) -> list[str]:
         *_labels(record),
         *_ignored(record),
         *_source(record),
+        *_drift(record),
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
         *([f"Cross-validated {_share(crossed)} over all photos, {crossed['folds']} folds"] if crossed else []),
         *_label_issues(record),
@@ -66,6 +68,7 @@ def summarise_nothing(record: Mapping[str, Any], path: AnyPath, dataset: str) ->
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
         *_ignored(record),
         *_source(record),
+        *_drift(record),
         *([f"Champion        {champion['reason']}"] if (champion := record.get("champion")) else []),
         f"Report          {record['report']}",
         f"Run record      {path}",
@@ -85,6 +88,11 @@ def is_worse(decision: Mapping[str, Any]) -> bool:
 def not_good_enough(record: Mapping[str, Any]) -> str:
     """The error of a run whose model is not good enough: the reason and the remedy."""
     decision, dataset = record["champion"], record["dataset"]["name"]
+    if decision["verdict"] == "refused" and decision.get("kept_by") == "drift":
+        return (
+            f"{decision['reason']} The record and the report of this run are written: look at the new photos in "
+            f"{record['report']}. --on-drift warn accepts them."
+        )
     if decision["verdict"] == "refused":
         return f"{decision['reason']} Look at the mistakes in the report, or lower --min-accuracy."
     gate = " --label-gate false compares all photos alone." if decision["kept_by"] == "label" else ""
@@ -156,6 +164,19 @@ def _source(record: Mapping[str, Any]) -> list[str]:
     """The snapshot that a run used because its source could not be reached."""
     unreached = record.get("unreached")
     return [f"Source          {describe_fallback(unreached)}"] if unreached else []
+
+
+def find_changes(record: Mapping[str, Any]) -> list[str]:
+    """The properties in which the new photos differ from earlier ones, for people."""
+    # Records of earlier versions lack the stage.
+    changes: list[str] = record["stages"].get("drift", {}).get("details", {}).get("changes", [])
+    return changes
+
+
+def _drift(record: Mapping[str, Any]) -> list[str]:
+    """The changes of new photos; empty where there are none."""
+    told = describe_changes(find_changes(record))
+    return [f"Drift           {told}"] if told else []
 
 
 def _root(record: Mapping[str, Any]) -> DataRoot:

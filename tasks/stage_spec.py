@@ -50,8 +50,8 @@ class StageSpec:
     permanent: tuple[str, ...] = ()  #: Outputs that garbage collection never removes.
     store: bool = False  #: Whether the stage keeps a store, whose shards have photos of many snapshots.
     opaque: bool = False  #: Whether the outputs hold files of the user, of which there may be very many.
-    #: Values of the run's parameters without which a run has no such stage.
-    needs: Mapping[str, str] = field(default_factory=dict)
+    #: Values of the run's parameters, by name, without one of which a run has no such stage.
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cost: Cost = Cost.FIXED  #: The quantity that the time of the stage grows with.
     action: str = ""  #: Verb for its work, such as "decode"; empty where it is no stage of `RetrainFlowers`.
     #: The word between the action and its photos, such as "of" in "compute bottlenecks of 4 new photos".

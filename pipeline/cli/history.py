@@ -41,7 +41,18 @@ _RUNS = (
     Column("model"),
 )
 #: Fields of a run that --json writes as they are.
-_FIGURES = ("photos", "new", "rejected", "test_photos", "accuracy", "low", "high", "cross_validated", "verdict")
+_FIGURES = (
+    "photos",
+    "new",
+    "rejected",
+    "test_photos",
+    "accuracy",
+    "low",
+    "high",
+    "cross_validated",
+    "verdict",
+    "drift",
+)
 _DATASETS = (Column("dataset"), Column("runs", right=True), Column("newest"))
 _CHAMPION = {
     "first": Coloured("yes", "green"),

@@ -47,7 +47,8 @@ class KnownStages:
     def stages(self) -> tuple[str, ...]:
         """Names of the run's stages, in their order; where it is not known how many of a kind there are, one."""
         parameters, local = self.run.parameters(), self.run.source().kind == "folder"
-        specs = [spec for spec in RUN_STAGES if spec.needs.items() <= parameters.items()]
+        needed = [(spec, spec.needs.items()) for spec in RUN_STAGES]
+        specs = [spec for spec, needs in needed if all(parameters[name] in values for name, values in needs)]
         counts = {"backbone": len(self.run.backbones), "download": 0 if local else 1}
         counts |= {"decode": max(1, len(self.decodes)), "bottleneck": max(1, len(self.bottlenecks))}
         return tuple(

@@ -16,7 +16,7 @@ BOTTLENECK = StageSpec(
         "bottleneck/{key}/vectors-{any}.npz",
     ),
     store=True,
-    needs={"train": "head"},
+    needs={"train": ("head",)},
     cost=Cost.NEW_PHOTOS,
     action="compute bottlenecks",
     table="bottlenecks, one row a photo and view",

@@ -9,8 +9,8 @@ from tasks.errors import StoreError
 from tasks.runs.records import VERDICTS, Verdict
 
 #: Reason for which a champion stays: the new model is worse, over all photos or on a label; its run is for an earlier
-#: date; or a person pinned the champion, or rolled back from the new model.
-KeptBy = Literal["accuracy", "label", "date", "pin", "rollback"]
+#: date; a person pinned the champion, or rolled back from the new model; or the model is refused because of drift.
+KeptBy = Literal["accuracy", "label", "date", "pin", "rollback", "drift"]
 #: Level of the tests by label: of new models that are as good as the champion, at most this share fails on any label.
 LABEL_LEVEL = 0.05
 
@@ -116,7 +116,9 @@ class Decision:
     since: dt.date | None  #: Date since which the champion after the decision has been champion; None if there is none.
     reason: str  #: The reason, in one sentence.
     comparison: Comparison | None  #: Comparison of the new model with the champion; None if there was none.
-    kept_by: KeptBy | None = None  #: Reason for which the champion stays, with the verdict `stays`; None with others.
+    #: Reason for which the champion stays, with the verdict `stays`, or for which the model is refused, where that is
+    #: drift; None otherwise.
+    kept_by: KeptBy | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain Python values: the details of the manifest, and `champion` in a run record."""

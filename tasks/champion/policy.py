@@ -25,6 +25,7 @@ class Candidate:
     accuracy: float  #: Its test accuracy, in [0, 1].
     min_accuracy: float  #: Accuracy below which it is refused, in [0, 1].
     label_gate: bool = True  #: Whether it does not become champion if it is worse on a label.
+    drift: str = ""  #: Sentence on the drift for which it is refused; empty where there is none, or it is allowed.
 
 
 def choose(new: Candidate, champion: Champion | None, compare: Compare) -> Decision:
@@ -39,6 +40,9 @@ def choose(new: Candidate, champion: Champion | None, compare: Compare) -> Decis
     if new.accuracy < new.min_accuracy:
         figures = f"its test accuracy of {new.accuracy:.1%} is below the {new.min_accuracy:.1%} asked for"
         return _keep("refused", new, champion, f"The new model is refused: {figures}.")
+    if new.drift:
+        refused = _keep("refused", new, champion, f"The new model is refused. {new.drift}.")
+        return replace(refused, kept_by="drift")
     if champion is None:
         return Decision("first", new.model, new.model, None, new.date, "First model of this dataset.", None)
     if champion.model == new.model:

@@ -6,6 +6,9 @@ import luigi
 
 from tasks.champion.champion_file import Champion, read_champion
 from tasks.champion.spec import CHAMPION
+from tasks.drift.result import describe_changes
+from tasks.drift.settings import DriftSettings
+from tasks.drift.task import CompareNewPhotos
 from tasks.errors import StoreError
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
@@ -37,18 +40,35 @@ class ChooseChampion(RunStageTask):
     label_gate: luigi.BoolParameter = luigi.BoolParameter(
         default=True, description="Whether a model that is worse on a label never becomes champion."
     )
+    refuse_drift: luigi.BoolParameter = luigi.BoolParameter(
+        default=False, description="Whether a model never becomes champion if its new photos differ from earlier ones."
+    )
+    baseline: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="Key of the snapshot that new photos are compared with; empty if there is none."
+    )
 
     stage = CHAMPION.name
     on_gpus = True
 
-    def requires(self) -> EvaluateHead:
+    def evaluation(self) -> EvaluateHead:
         """The task that evaluates the new model."""
         return EvaluateHead(context=self.context, settings=self.settings)
 
+    def drift(self) -> CompareNewPhotos:
+        """The task that compares the new photos with earlier ones."""
+        settings = DriftSettings.of(self.settings.train)
+        return CompareNewPhotos(context=self.context, settings=settings, dataset=self.dataset, baseline=self.baseline)
+
+    def requires(self) -> list[EvaluateHead | CompareNewPhotos]:
+        """The task that evaluates the new model, and the one that compares the new photos if drift is refused."""
+        return [self.evaluation(), *([self.drift()] if self.refuse_drift else [])]
+
     def key(self) -> str:
         """Return the key of the decision."""
+        drift = {"drift": self.drift().manifest_path().stem} if self.refuse_drift else {}
         return fingerprint(
             {
+                **drift,
                 "dataset": self.dataset,
                 "evaluation": self.settings.key(self.snapshot),
                 "min_accuracy": self.min_accuracy,
@@ -78,7 +98,8 @@ class ChooseChampion(RunStageTask):
             from tasks.champion.decide import DecisionInputs, decide
             from tasks.champion.policy import Candidate
 
-        train, evaluation = self.settings.train, self.requires().manifest()
+        train, evaluation = self.settings.train, self.evaluation().manifest()
+        changes = self.drift().manifest().details["changes"] if self.refuse_drift else ()
         test = {name: evaluation.details["test"][name] for name in ("photos", "accuracy", "interval")}
         case = DecisionInputs(
             key=self.key(),
@@ -88,7 +109,12 @@ class ChooseChampion(RunStageTask):
             evaluation=evaluation.key,
             test=test,
             new=Candidate(
-                train.key(self.snapshot), self.date, test["accuracy"], self.min_accuracy, label_gate=self.label_gate
+                train.key(self.snapshot),
+                self.date,
+                test["accuracy"],
+                self.min_accuracy,
+                label_gate=self.label_gate,
+                drift=describe_changes(changes),
             ),
         )
         inputs = ChampionInputs(self.root, self.context.photo_folder, self.context.weight_paths)
@@ -100,6 +126,7 @@ class ChooseChampion(RunStageTask):
                 "dataset": self.dataset,
                 "min_accuracy": self.min_accuracy,
                 "label_gate": self.label_gate,
+                "refuse_drift": self.refuse_drift,
                 **asdict(self.settings),
             },
             photos=predicted + recalled,

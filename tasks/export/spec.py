@@ -5,7 +5,7 @@ from tasks.stage_spec import StageSpec
 EXPORT = StageSpec(
     name="export",
     outputs=("train/{key}/export/",),
-    needs={"export": "all"},
+    needs={"export": ("all",)},
     action="export the model",
     result="an exported model",
 )

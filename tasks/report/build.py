@@ -24,6 +24,7 @@ from tasks.report.dataset import (
     find_repeated_photos,
     read_changes,
 )
+from tasks.report.drift import ShownDrift, show_drift
 from tasks.report.figures import learning_curve_figure, precision_recall_figure, reliability_figure, trend_figure
 from tasks.report.gallery import MAX_SHOWN, Gallery, Guess, ShownPhoto, decode_repeated, fill_gallery, select_photos
 from tasks.report.label_issues import ShownIssues, read_shown_issues, show_issues
@@ -69,6 +70,7 @@ class Report:
     #: Changes since the previous run; None for the first run, or if they are not known.
     changes: SnapshotChanges | None
     added: Sequence[ShownPhoto]  #: Some of the added photos.
+    drift: ShownDrift | None  #: Comparison of the new photos with earlier ones; None if they were not compared.
     results: Results  #: Results on the test split.
     counts: Sequence[LabelCount]  #: Photos by label and split, in the labels' order.
     notes: Sequence[str]  #: Sentences that a reader should know, such as on splits that were filled in.
@@ -140,6 +142,7 @@ def _build(
         decision=run.decision,
         changes=changes,
         added=gallery.show(selection.added),
+        drift=show_drift(run, root),
         results=results,
         counts=count_photos(predicted.photos),
         notes=[

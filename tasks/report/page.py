@@ -21,6 +21,7 @@ _KEPT_BY: Mapping[KeptBy, tuple[str, str]] = {
     "date": ("careful", "Not better than the champion of a later date, which stays."),
     "pin": ("careful", "The champion is pinned, and stays."),
     "rollback": ("careful", "A person rolled back from this model. The champion stays."),
+    "drift": ("bad", "Refused: its new photos differ from earlier ones."),
 }
 #: Labels of the comparison with the champion at most, the worst ones.
 _LISTED_LABELS = 5
@@ -61,7 +62,9 @@ def headline_of(decision: Decision) -> tuple[str, str]:
         else ("good", "Not worse than the champion, whose place it takes."),
         "same": ("careful", "The same model as the champion."),
         "stays": _KEPT_BY[decision.kept_by or "accuracy"],
-        "refused": ("bad", "Refused: below the accuracy that was asked for."),
+        "refused": _KEPT_BY[decision.kept_by]
+        if decision.kept_by
+        else ("bad", "Refused: below the accuracy that was asked for."),
     }[decision.verdict]
 
 
@@ -70,6 +73,7 @@ def _embed_pictures(report: Report) -> Mapping[bytes, InlineImage]:
     repeated = [*report.repeated.conflicts[:LISTED], *report.repeated.duplicates[:LISTED]]
     photos = [*report.samples, *report.added, *(guess.photo for guess in chain(report.mistakes, report.uncertain))]
     images = [report.repeated_images[photo.sha256] for photo in repeated if photo.sha256 in report.repeated_images]
-    issues = report.label_issues.photos if report.label_issues else ()
-    images += [photo.image for photo in (*photos, *(each.photo for each in issues))]
+    photos += chain.from_iterable(report.drift.photos.values()) if report.drift else ()
+    photos += [each.photo for each in report.label_issues.photos] if report.label_issues else []
+    images += [photo.image for photo in photos]
     return embed_pictures(set(images), side_for(len(images)))

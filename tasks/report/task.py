@@ -5,11 +5,13 @@ import json
 import luigi
 
 from tasks.champion.task import ChooseChampion
+from tasks.drift.settings import ON_DRIFT
+from tasks.drift.task import CompareNewPhotos
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
 from tasks.export.task import ExportModel
 from tasks.keys import fingerprint
-from tasks.parameters import NumberParameter, SettingsParameter
+from tasks.parameters import ChoiceParameter, NumberParameter, SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.report.spec import REPORT
@@ -38,6 +40,12 @@ class WriteReport(RunStageTask):
     label_gate: luigi.BoolParameter = luigi.BoolParameter(
         default=True, description="Whether a model that is worse on a label never becomes champion."
     )
+    on_drift: ChoiceParameter = ChoiceParameter(
+        *ON_DRIFT, default="warn", description="Response to new photos that differ from earlier ones."
+    )
+    baseline: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="Key of the snapshot that new photos are compared with; empty if there is none."
+    )
     export: luigi.BoolParameter = luigi.BoolParameter(default=True, description="Whether the model is exported.")
     parameters: luigi.DictParameter = luigi.DictParameter(description="Every parameter of the run, as text.")
     ignored: luigi.Parameter[str] = luigi.Parameter(
@@ -60,11 +68,21 @@ class WriteReport(RunStageTask):
             date=self.date,
             min_accuracy=self.min_accuracy,
             label_gate=self.label_gate,
+            refuse_drift=self.on_drift == "fail",
+            baseline=self.baseline,
         )
 
-    def requires(self) -> list[ExportModel | ChooseChampion]:
-        """Return the export, if there is one, and the decision on the champion, in this order."""
-        return [*([ExportModel(context=self.context, settings=self.settings)] if self.export else []), self.champion()]
+    def drift(self) -> list[CompareNewPhotos]:
+        """Return the task that compares the new photos, if they are compared."""
+        return [self.champion().drift()] if self.on_drift != "ignore" else []
+
+    def exports(self) -> list[ExportModel]:
+        """Return the task of the export, if there is one."""
+        return [ExportModel(context=self.context, settings=self.settings)] if self.export else []
+
+    def requires(self) -> list[CompareNewPhotos | ExportModel | ChooseChampion]:
+        """Return the comparison of new photos and the export, if there are, and the decision on the champion."""
+        return [*self.drift(), *self.exports(), self.champion()]
 
     def complete(self) -> bool:
         """Whether the report of the present export and decision is published."""
@@ -85,6 +103,7 @@ class WriteReport(RunStageTask):
                 "evaluation": self.settings.key(self.snapshot),
                 "decision": results["champion"],
                 "export": results.get("export", False),
+                "drift": results.get("drift"),
                 "ignored": json.loads(self.ignored),
                 "code_version": CODE_VERSION,
             }
@@ -98,7 +117,8 @@ class WriteReport(RunStageTask):
         """Return the manifests of the preceding stages by name, in the order of the stages."""
         evaluation = self.evaluation()
         train = evaluation.requires()
-        return {task.name: task.manifest() for task in (*train.before(), train, evaluation, *self.requires())}
+        later = (train, evaluation, *self.exports(), self.champion())
+        return {task.name: task.manifest() for task in (*train.before(), *self.drift(), *later)}
 
     def work(self, progress: Progress) -> StageResult:
         """Build the report, and publish its page and the confusion matrix."""

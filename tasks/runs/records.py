@@ -1,7 +1,7 @@
 """Reads run records: the small files that runs end with."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +57,8 @@ class RunRecord(RecordHeader):
     high: float  #: Upper bound of its 95 % interval.
     cross_validated: float | None  #: Accuracy over all photos, in [0, 1]; None where it was not measured.
     verdict: Verdict | None  #: Comparison with the champion; None in records of an earlier version of this project.
+    drift: Sequence[str] = ()  #: The properties in which new photos differed from earlier ones, for people.
+    kept_by: str | None = None  #: Reason for which the model did not become champion, as in a decision; None otherwise.
     elapsed: float  #: Seconds from the program's start to the record.
     report: AnyPath  #: Path of the report.
     program: float = 0.0  #: Seconds from the program's start to the first stage.
@@ -121,6 +123,8 @@ def read_run(path: AnyPath) -> RunRecord:
             high=test["interval"]["high"],
             cross_validated=crossed["accuracy"] if crossed else None,
             verdict=record.get("champion", {}).get("verdict"),
+            drift=record["stages"].get("drift", {}).get("details", {}).get("changes", ()),
+            kept_by=record.get("champion", {}).get("kept_by"),
             elapsed=record.get("elapsed", record["seconds"]),
             program=record.get("startup", {}).get("program", 0.0),
             report=_report(record["report"]),

@@ -6,6 +6,7 @@ from tasks.champion.spec import CHAMPION
 from tasks.compare.spec import COMPARE
 from tasks.decode.spec import DECODE
 from tasks.download.spec import DOWNLOAD
+from tasks.drift.spec import DRIFT
 from tasks.evaluate.spec import EVALUATE
 from tasks.export.spec import EXPORT
 from tasks.predict.spec import PREDICT
@@ -29,6 +30,7 @@ REGISTRY = (
     SNAPSHOT,
     DECODE,
     BOTTLENECK,
+    DRIFT,
     STATISTICS,
     TRAIN,
     EVALUATE,

@@ -97,6 +97,20 @@ COMPARISON = _schema(
     cell=pa.string(),
 )
 
+#: One row for each photo that the drift stage has measured; `vector` is a projection of its bottleneck.
+PHOTO_STATISTICS = _schema(
+    sha256=pa.string(),
+    width=pa.int32(),
+    height=pa.int32(),
+    format=pa.string(),
+    brightness=pa.float32(),
+    sharpness=pa.float32(),
+    saturation=pa.float32(),
+    warmth=pa.float32(),
+    tint=pa.float32(),
+    vector=pa.list_(pa.field("item", pa.float32(), nullable=False), 64),
+)
+
 
 def bottleneck_schema(width: int, dtype: str) -> pa.Schema:
     """Schema of a bottleneck store whose vectors have `width` integers, uint8 or int16."""

@@ -35,6 +35,7 @@ def test_a_network_is_trained_on_pictures_and_evaluated_as_a_head_is(finetuned: 
         "backbone",
         "snapshot",
         "decode",
+        "drift",
         "train",
         "evaluate",
         "champion",

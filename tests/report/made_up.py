@@ -11,12 +11,14 @@ from PIL import Image
 
 from tasks.champion.decision import Bounds, Comparison, Decision
 from tasks.decode.rejections import MissingPhoto
+from tasks.drift.result import DriftResult, PropertyTest
 from tasks.evaluate.label_issues import LabelIssue
 from tasks.evaluate.metrics import measure, wilson_interval
 from tasks.paths import AnyPath
 from tasks.report.build import Figures, Report
 from tasks.report.confusion import confusion_figure
 from tasks.report.dataset import LabelChange, LabelCount, PhotoPath, RepeatedPhoto, RepeatedPhotos, SnapshotChanges
+from tasks.report.drift import ShownDrift
 from tasks.report.gallery import Guess, ShownPhoto
 from tasks.report.inline_images import tile_pictures
 from tasks.report.label_issues import ShownIssue, ShownIssues
@@ -39,6 +41,17 @@ DECISION = Decision(
     since=DAY,
     reason=f"The new model is not worse than the champion of {EVIL}.",
     comparison=Comparison(3, 190, 14, 5, 9, Bounds(-0.0005, 0.0738, 0.95), 0.0636),
+)
+#: A comparison of new photos of which two properties differ.
+DRIFT = DriftResult(
+    new=200,
+    earlier=1500,
+    sampled=(190, 1490),
+    tests=(
+        PropertyTest(f"label {EVIL}", "share", 0.4, 0.2, 0.44, 0.000012),
+        PropertyTest("vectors", "distance", 1.53, 0.0, 1.53, 0.0022),
+        PropertyTest("pixels", "number", 76800.0, 120000.0, 0.1, 0.6),
+    ),
 )
 LABELS = ("daisy", EVIL, RIGHT_TO_LEFT, "雏菊", "a-name-without-any-blank-" + "that-goes-on-" * 8)
 
@@ -108,6 +121,7 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
         decision=DECISION,
         changes=SnapshotChanges([LabelChange(label, 3, 1, 0) for label in labels[:3]], []),
         added=_photos(labels[:3], 100, 2),
+        drift=ShownDrift(DRIFT, {f"label {EVIL}": _photos([EVIL], 400, 2)}),
         results=results,
         counts=[LabelCount(label, 800 + 40 * number, 50, 60) for number, label in enumerate(labels)],
         notes=[f"Label {EVIL}: validation was filled from the nearest hashes."],
@@ -149,6 +163,7 @@ def make_up_first_report(root: Path) -> Report:
         decision=first_decision("e" * 16),
         changes=None,
         added=[],
+        drift=ShownDrift(DriftResult(), {}),
         results=results_of(np.arange(len(LABELS)), np.eye(len(LABELS), dtype=np.float32), LABELS),
         notes=[],
         figures=replace(report.figures, learning_curve=None, trend=None),

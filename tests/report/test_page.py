@@ -78,7 +78,7 @@ def test_every_picture_has_an_alternative_text_and_its_proportions(page: Page, r
     assert report.label_issues is not None
     shown = (report.added, report.samples, report.mistakes, report.uncertain, report.label_issues.photos)
     # Of the photos that lie at several paths, one has a picture.
-    assert len(pictures) == 1 + sum(map(len, shown))
+    assert len(pictures) == 1 + sum(map(len, shown)) + 2
     for tag in pictures:
         assert tag["alt"].strip()
         with Image.open(io.BytesIO(base64.b64decode(tag["src"].partition(",")[2], validate=True))) as opened:
@@ -109,6 +109,7 @@ def test_a_first_run_says_what_there_is_and_has_no_empty_parts(first: Page) -> N
         "The first model of this dataset, and so its champion.",
         "This is the first run of the dataset: all photos are new.",
         "None: all 5 photos of the test split are predicted rightly.",
+        "There was nothing to compare: no earlier run of the dataset.",
         "No photo was rejected.",
         "No photo lies under several labels.",
         "No photo lies twice under one label.",
@@ -165,6 +166,27 @@ def test_every_reason_for_which_a_champion_stays_has_its_words(kept_by: KeptBy, 
     found = headline_of(replace(DECISION, verdict="stays", kept_by=kept_by))
     assert found[0] == tone
     assert words in found[1]
+
+
+def test_a_model_that_is_refused_because_of_drift_has_its_words() -> None:
+    found = headline_of(replace(DECISION, verdict="refused", kept_by="drift"))
+    assert found == ("bad", "Refused: its new photos differ from earlier ones.")
+
+
+def test_the_properties_of_new_photos_are_shown_with_photos_of_those_that_changed(page: Page, report: Report) -> None:
+    for shown in (
+        "200 new photos and 1,500 earlier photos. The new photos differ in 2 of 3 properties.",
+        f"label {EVIL} 40 % 20 % 0.44 < 0.0001 yes",
+        "vectors 1.5 standard deviations apart 1.53 0.0022 yes",
+        "pixels 76,800 120,000 0.10 0.6 no",
+        f"label {EVIL} 40 % (earlier 20 %): new photos that show it",
+    ):
+        assert shown in page.text
+    assert report.drift is not None
+    quiet = replace(report.drift.result, tests=report.drift.result.tests[-1:])
+    text = text_of(replace(report, drift=replace(report.drift, result=quiet, photos={})))
+    assert "The new photos do not differ from the earlier ones beyond chance." in text
+    assert "Drift" not in text_of(replace(report, drift=None))
 
 
 def test_the_labels_that_were_compared_are_shown_the_worst_first(report: Report) -> None:

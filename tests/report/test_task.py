@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tasks.drift.result import DriftResult
 from tasks.report.task import WriteReport
 from tasks.run_context import RunContext
 from tests.report.svg import texts
@@ -30,7 +31,7 @@ def publish(staged: StagedRun, *, but: str = "") -> None:
     """Publish the manifests of the stages before, but one, where their tasks look for them."""
     report = report_of(staged)
     train = report.evaluation().requires()
-    for task in (*train.before(), train, report.evaluation(), report.champion()):
+    for task in (*train.before(), *report.drift(), train, report.evaluation(), report.champion()):
         if task.stage != but:
             staged.run.stages[task.stage].publish(task.manifest_path())
 
@@ -63,6 +64,7 @@ def test_its_key_is_made_of_what_it_tells(staged: StagedRun) -> None:
     key = report_of(staged).key()
     others: list[dict[str, Any]] = [
         {"date": DAY.replace(day=1)},
+        {"on_drift": "ignore"},
         {"parameters": {"seed": "7"}},
         {"settings": replace(SETTINGS, folds=3)},
     ]
@@ -89,11 +91,21 @@ def test_its_key_holds_what_came_of_the_export(staged: StagedRun) -> None:
     for refused in (None, "It says something else."):
         details: dict[str, Any] = {"test": {}, "refused": refused}
         export = replace(staged.run.stages["train"], details=details)
-        export.publish(report.requires()[0].manifest_path())
+        export.publish(report.exports()[0].manifest_path())
         keys.add(report.key())
     assert len(keys) == 3
 
 
-def test_the_export_runs_before_the_decision_where_there_is_one(staged: StagedRun) -> None:
-    assert [task.stage for task in report_of(staged, export=True).requires()] == ["export", "champion"]
-    assert [task.stage for task in report_of(staged).requires()] == ["champion"]
+def test_its_key_holds_the_comparison_of_new_photos(staged: StagedRun) -> None:
+    publish(staged)
+    report = report_of(staged)
+    before, (drift,) = report.key(), report.drift()
+    replace(drift.manifest(), details={**DriftResult(new=3, earlier=5).to_json()}).publish(drift.manifest_path())
+    assert report.key() != before
+
+
+def test_the_stages_that_it_tells_of_come_before_it_where_there_are(staged: StagedRun) -> None:
+    assert [task.stage for task in report_of(staged, export=True).requires()] == ["drift", "export", "champion"]
+    assert [task.stage for task in report_of(staged, on_drift="ignore").requires()] == ["champion"]
+    for on_drift, refuses in (("warn", False), ("fail", True)):
+        assert report_of(staged, on_drift=on_drift).champion().refuse_drift is refuses

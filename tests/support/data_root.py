@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from tasks.champion.champion_file import Champion
 from tasks.champion.decision import Decision
+from tasks.drift.result import DriftResult
 from tasks.evaluate.metrics import measure
 from tasks.evaluate.predictions import PredictedPhotos, Probabilities, publish_predictions
 from tasks.evaluate.settings import EvaluateSettings
@@ -211,6 +212,7 @@ def stage_run(
     stages = {
         "decode": replace(decoded_store(root, SETTINGS.train.decodes[0], [range(count)]), details={"missing": 0}),
         "bottleneck": manifest_of("bottleneck", count, [shard]),
+        "drift": replace(manifest_of("drift", 0, []), details=DriftResult().to_json()),
         "train": replace(manifest_of("train", count, []), key=model, details=CHOSEN),
         "evaluate": replace(manifest_of("evaluate", count, []), key=SETTINGS.key(SNAPSHOT_KEY)),
         "champion": replace(manifest_of("champion", 0, []), details=first_decision(model).to_json()),

@@ -1,0 +1,1 @@
+"""Drift stage: compares the new photos of a snapshot with those of an earlier run."""
