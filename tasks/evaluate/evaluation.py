@@ -8,6 +8,7 @@ import numpy as np
 from tasks.backbone.backbones import Prepared
 from tasks.evaluate.cross_validation import cross_predict
 from tasks.evaluate.metrics import measure, measure_cross_validation
+from tasks.evaluate.near_duplicates import find_near_duplicates, measure_near_duplicates, publish_near_duplicates
 from tasks.evaluate.predictions import PredictedPhotos, publish_predictions
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.paths import AnyPath
@@ -16,7 +17,7 @@ from tasks.shards.manifests import Manifest
 from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
 from tasks.train.head import load_head
-from tasks.train.photos import load_photos, load_pictured, take_photos
+from tasks.train.photos import EmbeddedPhotos, load_photos, load_pictured, take_photos
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
 
@@ -34,7 +35,8 @@ def evaluate(
     """Evaluate the head or network of a snapshot, and publish metrics.json and predictions.parquet.
 
     metrics.json has the metrics on the test split, and the cross-validation of a head's recipe over all photos, null
-    where none was asked for.
+    where none was asked for. Of a head, near_duplicates.parquet is published too, and metrics.json has their counts
+    and the accuracy without them; a network has no bottlenecks to find them by.
 
     Returns:
         The content of metrics.json.
@@ -48,8 +50,12 @@ def evaluate(
         "test": measure(photos.truth[test], predicted.probabilities[test], photos.labels).to_json(),
         "cross_validation": crossed,
     }
-    folder = root.evaluate(settings.key(snapshot))
-    publish_predictions(folder, predicted, {"snapshot": snapshot, "head": settings.train.key(snapshot)})
+    folder, facts = root.evaluate(settings.key(snapshot)), {"snapshot": snapshot, "head": settings.train.key(snapshot)}
+    if isinstance(photos, EmbeddedPhotos):
+        found = find_near_duplicates(photos)
+        metrics |= measure_near_duplicates(predicted, found)
+        publish_near_duplicates(folder, photos, found, facts)
+    publish_predictions(folder, predicted, facts)
     publish_json(folder / "metrics.json", metrics)
     return metrics
 

@@ -6,7 +6,7 @@ from tasks.keys import fingerprint
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
 #: Raised when the same settings give other metrics or predictions.
-CODE_VERSION = 5
+CODE_VERSION = 6
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tasks.stage import RunStageTask
 from tasks.storage.files import publish_bytes
 
 #: Raised when the same run gives another report.
-CODE_VERSION = 6
+CODE_VERSION = 7
 
 
 class WriteReport(RunStageTask):
