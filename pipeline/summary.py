@@ -7,6 +7,7 @@ from tasks.catalog import SAMPLE
 from tasks.download.source_fallback import describe_fallback
 from tasks.export.formats import explain_lacking, explain_untested
 from tasks.paths import AnyPath, to_path
+from tasks.runs.records import distinct_accuracy
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.labels import describe_merge
 from tasks.storage.layout import DataRoot
@@ -43,8 +44,10 @@ def figures(record: Mapping[str, Any]) -> list[str]:
         *_ignored(record),
         *_source(record),
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
+        *_distinct(record["metrics"]),
         *([f"Cross-validated {_share(crossed)} over all photos, {crossed['folds']} folds"] if crossed else []),
         f"Champion        {record['champion']['reason']}",
+        *_near_duplicates(record["metrics"]),
         *_serving(record),
         f"Time            {record['elapsed']:.0f} s, {record['startup']['seconds']:.0f} s of them starting up",
         f"Report          {record['report']}",
@@ -63,6 +66,7 @@ def summarise_nothing(record: Mapping[str, Any], path: AnyPath, dataset: str) ->
     return [
         f"Nothing to do: {record['dataset']['name']} was trained for {record['date']} on the same photos.",
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
+        *_distinct(record["metrics"]),
         *_ignored(record),
         *_source(record),
         *([f"Champion        {champion['reason']}"] if (champion := record.get("champion")) else []),
@@ -144,6 +148,27 @@ def _source(record: Mapping[str, Any]) -> list[str]:
     """The snapshot that a run used because its source could not be reached."""
     unreached = record.get("unreached")
     return [f"Source          {describe_fallback(unreached)}"] if unreached else []
+
+
+def _distinct(metrics: Mapping[str, Any]) -> list[str]:
+    """The accuracy on the test photos without a near duplicate in training, if it differs or is not known."""
+    without = metrics.get("test_without_near_duplicates")
+    if without and not without["photos"]:
+        return ["Test accuracy   too high: every test photo has a near duplicate in training"]
+    if distinct_accuracy(metrics) is None or not without:
+        return []
+    told = f"{_share(without)} on the {without['photos']:,} photos"
+    return [f"Test accuracy   {told} without a near duplicate in training"]
+
+
+def _near_duplicates(metrics: Mapping[str, Any]) -> list[str]:
+    """The number of near duplicates, if there are any; records of networks and of earlier versions lack it."""
+    found = metrics.get("near_duplicates")
+    if not found or not found["groups"]:
+        return []
+    different = found["with_different_labels"]
+    told = f", {different:,} of them with different labels" if different else ""
+    return [f"Near duplicates {found['photos']:,} photos in {found['groups']:,} groups{told}: see the report"]
 
 
 def _root(record: Mapping[str, Any]) -> DataRoot:

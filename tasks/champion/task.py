@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import luigi
 
-from tasks.champion.champion_file import Champion, read_champion
+from tasks.champion.champion_file import Champion, headline_figures, read_champion
 from tasks.champion.spec import CHAMPION
 from tasks.errors import StoreError
 from tasks.evaluate.settings import EvaluateSettings
@@ -79,7 +79,7 @@ class ChooseChampion(RunStageTask):
             from tasks.champion.policy import Candidate
 
         train, evaluation = self.settings.train, self.requires().manifest()
-        test = {name: evaluation.details["test"][name] for name in ("photos", "accuracy", "interval")}
+        test = headline_figures(evaluation.details)
         case = DecisionInputs(
             key=self.key(),
             dataset=self.dataset,

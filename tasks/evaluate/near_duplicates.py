@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from threadpoolctl import threadpool_limits
 
 from tasks.bottleneck.quantisation import Floats
@@ -26,8 +27,9 @@ from tasks.evaluate.metrics import CONFIDENCE, wilson_interval
 from tasks.evaluate.predictions import PredictedPhotos
 from tasks.hardware import available_cores
 from tasks.paths import AnyPath
-from tasks.shards.parquet import publish_parquet
+from tasks.shards.parquet import publish_parquet, read_parquet
 from tasks.shards.schemas import NEAR_DUPLICATES, describe
+from tasks.storage.errors import DamagedError
 from tasks.train.features import Features, Indices, Mask
 from tasks.train.photos import EmbeddedPhotos, LabelledPhotos
 
@@ -134,6 +136,22 @@ def publish_near_duplicates(
     }
     schema = describe(NEAR_DUPLICATES, "evaluate", evaluation.name, {"similar": SIMILAR, **settings})
     publish_parquet(evaluation / FILE, pa.table(columns, schema))
+
+
+def read_near_duplicates(evaluation: AnyPath, groups: int) -> pa.Table:
+    """Read the first groups of an evaluation, in the order of `NEAR_DUPLICATES`.
+
+    Raises:
+        DamagedError: The file is missing, damaged or of another version.
+    """
+    path = evaluation / FILE
+    try:
+        table = read_parquet(path)
+        if not table.schema.equals(NEAR_DUPLICATES):
+            raise ValueError("it has other columns")
+    except (pa.ArrowException, OSError, ValueError) as exc:
+        raise DamagedError(path, f"{path} cannot be read ({exc}). Delete its folder and run again.") from exc
+    return table.filter(pc.less(table["group"], groups))
 
 
 def _sketch(features: Features) -> Sketches:

@@ -53,6 +53,7 @@ class PhotoSelection(NamedTuple):
     uncertain: Sequence[int]  #: Photos of the test split, those with the smallest lead of the predicted label first.
     added: Sequence[int]  #: Some of the new photos.
     map_points: Sequence[int]  #: Photos on the map, rising; empty without a map.
+    near_duplicates: Sequence[int] = ()  #: Photos of the groups that are shown.
 
 
 def select_photos(predicted: PredictedPhotos, added: Collection[str], *, map_points: int) -> PhotoSelection:

@@ -24,6 +24,8 @@ _KEPT_BY: Mapping[KeptBy, tuple[str, str]] = {
 }
 #: Labels of the comparison with the champion at most, the worst ones.
 _LISTED_LABELS = 5
+#: Longer side of pictures of near duplicates in pixels at most: there may be as many of them as of all others.
+_NEAR_SIDE = 160
 _HEADED_LABELS = 40  # of more, samples have their label below them in place of a heading
 
 
@@ -71,4 +73,6 @@ def _embed_pictures(report: Report) -> Mapping[bytes, InlineImage]:
     photos = [*report.samples, *report.added, *(guess.photo for guess in chain(report.mistakes, report.uncertain))]
     images = [report.repeated_images[photo.sha256] for photo in repeated if photo.sha256 in report.repeated_images]
     images += [photo.image for photo in photos]
-    return embed_pictures(set(images), side_for(len(images)))
+    groups = report.near_duplicates.shown if report.near_duplicates else ()
+    near = {each.photo.image for group in groups for each in group.shown}
+    return {**embed_pictures(near, _NEAR_SIDE), **embed_pictures(set(images), side_for(len(images)))}
