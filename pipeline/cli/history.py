@@ -21,9 +21,9 @@ HELP = (
     "where there are several, the datasets are.",
     "New are photos that no run had seen before. Accuracy is that on the test split, with its 95 % interval; distinct "
     "is that on its photos without a near duplicate in training, where it differs; cross-val. is the cross-validated "
-    "one, over all photos. Champion says whether the model was it after its run; s are seconds from the program's start "
-    "to the end of the run. Orders of python -m pipeline champion have lines of their own, which --json leaves to that "
-    "verb.",
+    "one, over all photos. Champion says whether the model was it after its run; s are seconds from the program's "
+    "start to the end of the run. Orders of python -m pipeline champion have lines of their own, which --json leaves "
+    "to that verb.",
     "The exit code is 0, or 1 where a record is damaged: it is named on standard error, and the others are listed.",
     "Examples:",
     "  python -m pipeline history flower_photos",

@@ -65,9 +65,10 @@ class Champion:
 
 
 def headline_figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of a champion from its metrics: photos, accuracy and interval, also without near duplicates."""
+    """The figures of a champion from its metrics: photos, accuracy and interval; of a head also without duplicates."""
     test = {name: metrics["test"][name] for name in ("photos", "accuracy", "interval")}
-    return {**test, "without_near_duplicates": metrics.get("test_without_near_duplicates")}
+    without = metrics.get("test_without_near_duplicates")
+    return {**test, "without_near_duplicates": without} if without else test
 
 
 def read_champion(path: AnyPath) -> Champion | None:

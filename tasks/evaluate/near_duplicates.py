@@ -41,7 +41,7 @@ _BY_CHANCE = 3.5
 #: Numbers of a sketch at most, and at least so many photos for each of them.
 _MOST_NUMBERS, _PHOTOS_PER_NUMBER = 512, 3
 #: Added to the variance of each number of a sketch, in units of their mean variance: bounds the gain of whitening.
-_RIDGE = 0.1
+_RIDGE = 0.2
 #: Photos up to which all are compared; of more photos, those of a cell, of which these many have their covariance.
 _MOST_COMPARED = 16_384
 #: Cells of a photo, and photos for each cell.

@@ -81,9 +81,10 @@ def filter_photos(photos: EmbeddedPhotos, kept: npt.NDArray[np.bool_]) -> Embedd
 
 def measure_recall(photos: EmbeddedPhotos, found: NearDuplicates) -> float:
     """Share of the copies that are in the group of their original."""
-    group = {path.removesuffix(".jpg"): own for path, own in zip(photos.paths, found.group.tolist(), strict=True)}
-    pairs = [(own, group.get(stem.split(_MARK)[0])) for stem, own in group.items() if _MARK in stem]
-    hits = [own == original >= 0 for own, original in pairs if original is not None]
+    group: dict[str, int] = dict(zip(photos.paths, found.group.tolist(), strict=True))
+    # A photo that lies under two labels has copies, but is no photo of the dataset.
+    pairs = [(own, group.get(f"{path.split(_MARK)[0]}.jpg")) for path, own in group.items() if _MARK in path]
+    hits = [own >= 0 and own == original for own, original in pairs if original is not None]
     return sum(hits) / len(hits)
 
 

@@ -35,6 +35,7 @@ from tests.train.tiny import LABELS, coloured_snapshot, tiny
 COUNT = 90
 CROPS: tuple[Crop, ...] = ("centre", "stretch")
 FILES = {"metrics.json", "predictions.parquet"}
+NEAR_DUPLICATES = {"near_duplicates", "test_without_near_duplicates"}
 
 
 @pytest.fixture
@@ -96,7 +97,8 @@ def test_a_head_is_measured_on_the_test_split_predicts_all_photos_and_is_cross_v
     expected = head.probabilities(read_values(photos.features, np.ones(COUNT, bool)))
     for folds in (0, 2):
         metrics, results = measure(root, prepared, embedded, EvaluateSettings(train, folds))
-        assert {path.name for path in results.iterdir()} == FILES
+        assert {path.name for path in results.iterdir()} == {*FILES, "near_duplicates.parquet"}
+        assert metrics.keys() > NEAR_DUPLICATES
         assert json.loads((results / "metrics.json").read_text()) == metrics
         rows = pq.read_table(results / "predictions.parquet").to_pylist()
         assert [row["sha256"] for row in rows] == photos.sha256
@@ -139,6 +141,7 @@ def test_fine_tuned_network_gets_the_same_files_as_a_head(
     finetune(decoded, train, context, NullProgress())
     metrics, results = measure(root, prepared, [decoded], EvaluateSettings(train, folds=0))
     assert {path.name for path in results.iterdir()} == FILES
+    assert metrics.keys().isdisjoint(NEAR_DUPLICATES)
     assert metrics["cross_validation"] is None
     rows = pq.read_table(results / "predictions.parquet").to_pylist()
     assert len(rows) == COUNT

@@ -19,6 +19,7 @@ from tasks.report.dataset import LabelChange, LabelCount, PhotoPath, RepeatedPho
 from tasks.report.gallery import Guess, ShownPhoto
 from tasks.report.inline_images import tile_pictures
 from tasks.report.map import BottleneckMap, MapPoint
+from tasks.report.near_duplicates import DuplicateGroup, NearDuplicate, ShownDuplicates
 from tasks.report.results import PrecisionRecall, Results
 from tasks.runs.records import RunRecord
 from tasks.snapshot.ignored import IgnoredSummary
@@ -131,6 +132,12 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
             [RepeatedPhoto("d", [PhotoPath("daisy/d.jpg", "daisy"), PhotoPath("daisy/e.jpg", "daisy")])],
         ),
         repeated_images={"c": draw_photo(300)},
+        near_duplicates=ShownDuplicates(
+            [_group(400, labels[:2], 2), _group(402, [labels[0]] * 4, 6)],
+            {"groups": 30, "photos": 70, "with_different_labels": 1},
+            {"left_out": 9, "photos": 51, "accuracy": 0.185, "interval": {"low": 0.1, "high": 0.3}},
+            root / "evaluate" / "cafe" / "near_duplicates.parquet",
+        ),
         map=BottleneckMap(points, labels, 2 * map_points, "Made up.", sheets),
         exports={"test": {"saved_model": {"agreement": 1.0}, "model-int8.tflite": {"agreement": 0.9817}}},
     )
@@ -155,6 +162,7 @@ def make_up_first_report(root: Path) -> Report:
         ignored=IgnoredSummary(),
         repeated=RepeatedPhotos([], []),
         repeated_images={},
+        near_duplicates=ShownDuplicates([], {"groups": 0, "photos": 0, "with_different_labels": 0}, None, root / "x"),
         map=None,
         exports=None,
     )
@@ -172,6 +180,12 @@ def _photos(labels: Sequence[str], first: int, each: int) -> list[ShownPhoto]:
         for index, label in enumerate(labels)
         for number in range(each)
     ]
+
+
+def _group(first: int, labels: Sequence[str], photos: int) -> DuplicateGroup:
+    shown = [ShownPhoto(f"{label}/{first + at}.jpg", label, draw_photo(first + at)) for at, label in enumerate(labels)]
+    near = [NearDuplicate(photo, "test", 0.8) for photo in shown]
+    return DuplicateGroup(near, photos, len(set(labels)))
 
 
 def _guess(number: int, labels: Sequence[str]) -> Guess:

@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from tasks.shards.schemas import DECODE, PREDICTIONS, REJECTED, SNAPSHOT, bottleneck_schema, describe
+from tasks.shards.schemas import DECODE, NEAR_DUPLICATES, PREDICTIONS, REJECTED, SNAPSHOT, bottleneck_schema, describe
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,9 @@ from tasks.shards.schemas import DECODE, PREDICTIONS, REJECTED, SNAPSHOT, bottle
         (REJECTED, "sha256 path reason message"),
         (bottleneck_schema(1280, "uint8"), "sha256 view bottleneck"),
         (PREDICTIONS, "sha256 path label predicted probabilities split"),
+        (NEAR_DUPLICATES, "group sha256 path label split similarity"),
     ],
-    ids=["snapshot", "decode", "rejected", "bottleneck", "predictions"],
+    ids=["snapshot", "decode", "rejected", "bottleneck", "predictions", "near duplicates"],
 )
 def test_a_schema_has_the_promised_columns_and_nulls_only_where_promised(schema: pa.Schema, columns: str) -> None:
     assert " ".join(schema.names) == columns
