@@ -8,6 +8,7 @@ from tasks.download.source_fallback import describe_fallback
 from tasks.drift.result import describe_changes
 from tasks.export.formats import explain_lacking, explain_untested
 from tasks.paths import AnyPath, to_path
+from tasks.runs.records import distinct_accuracy
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.labels import describe_corrections, describe_merge
 from tasks.storage.layout import DataRoot
@@ -45,8 +46,10 @@ def figures(record: Mapping[str, Any]) -> list[str]:
         *_source(record),
         *_drift(record),
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
+        *_distinct(record["metrics"]),
         *([f"Cross-validated {_share(crossed)} over all photos, {crossed['folds']} folds"] if crossed else []),
         *_label_issues(record),
+        *_near_duplicates(record["metrics"]),
         f"Champion        {record['champion']['reason']}",
         *_serving(record),
         f"Time            {record['elapsed']:.0f} s, {record['startup']['seconds']:.0f} s of them starting up",
@@ -66,6 +69,7 @@ def summarise_nothing(record: Mapping[str, Any], path: AnyPath, dataset: str) ->
     return [
         f"Nothing to do: {record['dataset']['name']} was trained for {record['date']} on the same photos.",
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
+        *_distinct(record["metrics"]),
         *_ignored(record),
         *_source(record),
         *_drift(record),
@@ -177,6 +181,27 @@ def _drift(record: Mapping[str, Any]) -> list[str]:
     """The changes of new photos; empty where there are none."""
     told = describe_changes(find_changes(record))
     return [f"Drift           {told}"] if told else []
+
+
+def _distinct(metrics: Mapping[str, Any]) -> list[str]:
+    """The accuracy on the test photos without a near duplicate in training, if it differs or is not known."""
+    without = metrics.get("test_without_near_duplicates")
+    if without and not without["photos"]:
+        return ["Test accuracy   too high: every test photo has a near duplicate in training"]
+    if distinct_accuracy(metrics) is None or not without:
+        return []
+    told = f"{_share(without)} on the {without['photos']:,} photos"
+    return [f"Test accuracy   {told} without a near duplicate in training"]
+
+
+def _near_duplicates(metrics: Mapping[str, Any]) -> list[str]:
+    """The number of near duplicates, if there are any; records of networks and of earlier versions lack it."""
+    found = metrics.get("near_duplicates")
+    if not found or not found["groups"]:
+        return []
+    different = found["with_different_labels"]
+    told = f", {different:,} of them with different labels" if different else ""
+    return [f"Near duplicates {found['photos']:,} photos in {found['groups']:,} groups{told}: see the report"]
 
 
 def _root(record: Mapping[str, Any]) -> DataRoot:

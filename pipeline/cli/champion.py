@@ -16,6 +16,7 @@ from tasks.champion.champion_file import Champion, read_champion
 from tasks.errors import ModelError
 from tasks.progress import LiveLine
 from tasks.runs.find import find_runs
+from tasks.runs.records import distinct_accuracy
 from tasks.serving.versions import current_version, serve_champion, served_versions
 from tasks.storage.layout import DataRoot
 
@@ -23,6 +24,7 @@ HELP = (
     "Show the champion of a dataset, its predecessors and the version that model servers load, or change the champion.",
     "DATASET is a name in data/runs, or a value of --dataset. MODEL is the key of a model, its folder or the record of "
     "its run; a run of the dataset must have evaluated it.",
+    "Distinct is the accuracy on the test photos without a near duplicate in training, where it differs.",
     "--rollback makes the last predecessor champion again; no run makes the model before it champion again, only "
     "--promote does. --promote makes a model champion. --pin does too if the model is not champion, and nothing "
     "replaces it until --unpin.",
@@ -41,6 +43,7 @@ _COLUMNS = (
     Column("since"),
     Column("model"),
     Column("accuracy", right=True),
+    Column("distinct", right=True),
     Column("photos", right=True),
     Column("by"),
     Column("version", right=True),
@@ -164,12 +167,16 @@ def _show(root: DataRoot, dataset: str, now: Champion) -> None:
 
 
 def _row(model: Champion, served: Mapping[str, int], state: object) -> list[object]:
-    interval = model.test["interval"]
+    test = model.test
+    interval = test["interval"]
+    # Champions of an earlier version of this project lack it.
+    distinct = distinct_accuracy({"test": test, "test_without_near_duplicates": test.get("without_near_duplicates")})
     return [
         model.since,
         model.model,
-        f"{model.test['accuracy']:.1%} ({100 * interval['low']:.1f}-{100 * interval['high']:.1f})",
-        f"{model.test['photos']:,}",
+        f"{test['accuracy']:.1%} ({100 * interval['low']:.1f}-{100 * interval['high']:.1f})",
+        None if distinct is None else f"{distinct:.1%}",
+        f"{test['photos']:,}",
         model.cause,
         served.get(model.model),
         state,

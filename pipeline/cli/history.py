@@ -19,10 +19,11 @@ HELP = (
     "List the runs of a dataset, the newest last: photos, accuracy, and whether the model became champion.",
     "DATASET is a name in data/runs, or a value of --dataset. Without it, the runs of the only dataset are listed; "
     "where there are several, the datasets are.",
-    "New are photos that no run had seen before. Accuracy is that on the test split, with its 95 % interval; "
-    "cross-val. is the cross-validated one, over all photos. Champion says whether the model was it after its run; "
-    "s are seconds from the program's start to the end of the run. Orders of python -m pipeline champion have lines "
-    "of their own, which --json leaves to that verb.",
+    "New are photos that no run had seen before. Accuracy is that on the test split, with its 95 % interval; distinct "
+    "is that on its photos without a near duplicate in training, where it differs; cross-val. is the cross-validated "
+    "one, over all photos. Champion says whether the model was it after its run; s are seconds from the program's "
+    "start to the end of the run. Orders of python -m pipeline champion have lines of their own, which --json leaves "
+    "to that verb.",
     "The exit code is 0, or 1 where a record is damaged: it is named on standard error, and the others are listed.",
     "Examples:",
     "  python -m pipeline history flower_photos",
@@ -35,6 +36,7 @@ _RUNS = (
     Column("photos", right=True),
     Column("new", right=True),
     Column("accuracy", right=True),
+    Column("distinct", right=True),
     Column("cross-val.", right=True),
     Column("champion"),
     Column("s", right=True),
@@ -49,6 +51,7 @@ _FIGURES = (
     "accuracy",
     "low",
     "high",
+    "distinct_accuracy",
     "cross_validated",
     "verdict",
     "drift",
@@ -137,7 +140,7 @@ def _rows(runs: Sequence[RunRecord], orders: Sequence[ChampionOrder]) -> list[li
     """The rows of runs and of the orders since the first of them, by time."""
     timed = [((run.date, run.finished), _row(run)) for run in runs]
     timed += [
-        ((order.time.date(), order.time), [order.time.date(), *[None] * 4, order.order, None, order.model])
+        ((order.time.date(), order.time), [order.time.date(), *[None] * 5, order.order, None, order.model])
         for order in orders
         if order.time.date() >= runs[0].date
     ]
@@ -150,6 +153,7 @@ def _row(run: RunRecord) -> list[object]:
         f"{run.photos:,}",
         f"{run.new:,}",
         f"{run.accuracy:.1%} ({100 * run.low:.1f}-{100 * run.high:.1f})",
+        None if run.distinct_accuracy is None else f"{run.distinct_accuracy:.1%}",
         None if run.cross_validated is None else f"{run.cross_validated:.1%}",
         _CHAMPION[run.verdict] if run.verdict else None,
         f"{run.elapsed:,.0f}",

@@ -48,7 +48,7 @@ class Champion:
     evaluation: str  #: Key of its evaluation, which holds its predictions.
     snapshot: str  #: Key of the snapshot that it was trained on.
     run: str  #: The run that made it champion.
-    test: Mapping[str, Any]  #: Photos, accuracy and interval on the test split of that snapshot.
+    test: Mapping[str, Any]  #: Figures on the test split of that snapshot, as `headline_figures` returns them.
     decided: str  #: Key of the decision of a run that made it champion; empty if a person did.
     decision: Decision  #: The decision that made it champion.
     cause: Cause = "run"  #: The cause by which it is champion.
@@ -62,6 +62,13 @@ class Champion:
         own = replace(self, former=(), rolled_back=(), orders=(), pinned=None)
         former = (*self.former, own)[-PREDECESSORS:]
         return replace(new, former=former, rolled_back=self.rolled_back, orders=self.orders)
+
+
+def headline_figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a champion from its metrics: photos, accuracy and interval; of a head also without duplicates."""
+    test = {name: metrics["test"][name] for name in ("photos", "accuracy", "interval")}
+    without = metrics.get("test_without_near_duplicates")
+    return {**test, "without_near_duplicates": without} if without else test
 
 
 def read_champion(path: AnyPath) -> Champion | None:

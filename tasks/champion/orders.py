@@ -4,7 +4,7 @@ import datetime as dt
 from dataclasses import fields, replace
 from typing import Literal
 
-from tasks.champion.champion_file import Champion, ChampionOrder, publish_champion, read_champion
+from tasks.champion.champion_file import Champion, ChampionOrder, headline_figures, publish_champion, read_champion
 from tasks.champion.decision import Decision
 from tasks.errors import ModelError
 from tasks.evaluate.settings import EvaluateSettings
@@ -106,7 +106,7 @@ def find_evaluated(key: str, order: Promotion, dataset: str, root: DataRoot) -> 
             evaluation=evaluation.key,
             snapshot=decision.snapshot,
             run=decision.run,
-            test={name: evaluation.details["test"][name] for name in ("photos", "accuracy", "interval")},
+            test=headline_figures(evaluation.details),
             decided="",
             decision=Decision("new", key, key, None, today, "A person made the model champion.", None),
             cause=order,

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import luigi
 
-from tasks.champion.champion_file import Champion, read_champion
+from tasks.champion.champion_file import Champion, headline_figures, read_champion
 from tasks.champion.spec import CHAMPION
 from tasks.drift.result import describe_changes
 from tasks.drift.settings import DriftSettings
@@ -100,7 +100,7 @@ class ChooseChampion(RunStageTask):
 
         train, evaluation = self.settings.train, self.evaluation().manifest()
         changes = self.drift().manifest().details["changes"] if self.refuse_drift else ()
-        test = {name: evaluation.details["test"][name] for name in ("photos", "accuracy", "interval")}
+        test = headline_figures(evaluation.details)
         case = DecisionInputs(
             key=self.key(),
             dataset=self.dataset,

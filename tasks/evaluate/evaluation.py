@@ -9,6 +9,7 @@ from tasks.backbone.backbones import Prepared
 from tasks.evaluate.cross_validation import cross_predict
 from tasks.evaluate.label_issues import find_label_issues, publish_label_issues
 from tasks.evaluate.metrics import measure, measure_cross_validation
+from tasks.evaluate.near_duplicates import find_near_duplicates, measure_near_duplicates, publish_near_duplicates
 from tasks.evaluate.predictions import PredictedPhotos, publish_predictions
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.paths import AnyPath
@@ -17,7 +18,7 @@ from tasks.shards.manifests import Manifest
 from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
 from tasks.train.head import load_head
-from tasks.train.photos import load_photos, load_pictured, take_photos
+from tasks.train.photos import EmbeddedPhotos, load_photos, load_pictured, take_photos
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
 
@@ -35,7 +36,8 @@ def evaluate(
     """Evaluate the head or network of a snapshot, and publish metrics.json and the Parquet files of the evaluation.
 
     metrics.json has the metrics on the test split. The cross-validation of a head's recipe over all photos, and the
-    number of label issues, which it finds, are null where no cross-validation was asked for.
+    number of label issues, which it finds, are null where no cross-validation was asked for. Near duplicates, and the
+    accuracy without them, are left out for a network, which has no bottlenecks to find them by.
 
     Returns:
         The content of metrics.json.
@@ -51,8 +53,14 @@ def evaluate(
         "cross_validation": None,
         "label_issues": None,
     }
+    disputed = np.zeros(len(photos.truth), bool)
+    if isinstance(photos, EmbeddedPhotos):
+        found = find_near_duplicates(photos)
+        publish_near_duplicates(folder, photos, found, facts)
+        metrics |= measure_near_duplicates(predicted, found)
+        disputed = found.disputed(photos.truth)
     if crossed is not None:
-        issues = find_label_issues(photos.truth, crossed, np.zeros(len(photos.truth), bool))
+        issues = find_label_issues(photos.truth, crossed, disputed)
         publish_label_issues(folder, photos, issues, facts)
         metrics |= {
             "cross_validation": measure_cross_validation(settings.folds, photos.truth, crossed, photos.labels),

@@ -18,6 +18,7 @@ from tasks.evaluate.predictions import read_predictions
 from tasks.export.formats import FORMATS, Export, input_names
 from tasks.paths import AnyPath
 from tasks.predict.models import Model
+from tasks.runs.records import distinct_accuracy
 from tasks.shards.manifests import find_manifest, read_manifest
 from tasks.snapshot.splits import SPLITS
 from tasks.storage.files import listed, read_json
@@ -57,6 +58,7 @@ def write_card(model: Model, export: Export, evaluation: AnyPath, root: DataRoot
             escaped=any(_escape_line(label) != label for label in model.labels),
             test=metrics["test"],
             crossed=metrics["cross_validation"],
+            distinct=metrics.get("test_without_near_duplicates") if distinct_accuracy(metrics) is not None else None,
             training=training,
             software=", ".join(f"{name} {version(name)}" for name in _SOFTWARE),
             settings=json.dumps(asdict(model.settings), indent=2, ensure_ascii=False),

@@ -1,5 +1,6 @@
 """Builds a report from the stores and the results of the stages."""
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from tasks.report.figures import learning_curve_figure, precision_recall_figure,
 from tasks.report.gallery import MAX_SHOWN, Gallery, Guess, ShownPhoto, decode_repeated, fill_gallery, select_photos
 from tasks.report.label_issues import ShownIssues, read_shown_issues, show_issues
 from tasks.report.map import MAX_POINTS, BottleneckMap, draw_map
+from tasks.report.near_duplicates import ShownDuplicates, select_near_duplicates
 from tasks.report.provenance import describe_provenance
 from tasks.report.reported_run import ReportedRun, read_previous_runs
 from tasks.report.results import Results, measure_results
@@ -83,6 +85,7 @@ class Report:
     ignored: IgnoredSummary  #: Files and folders that are no photos of a label.
     repeated: RepeatedPhotos  #: Photos with several paths.
     repeated_images: Mapping[str, bytes]  #: JPEG or PNG files of some of these, by key.
+    near_duplicates: ShownDuplicates | None  #: Groups of near duplicates; None for a fine-tuned network.
     map: BottleneckMap | None  #: Map of the bottlenecks; None for a fine-tuned network.
     #: Details of the export, with the agreement of its files; None if no export was asked for.
     exports: Mapping[str, Any] | None
@@ -120,7 +123,8 @@ def _build(
     """Build the report without pictures of conflicts, given the table of the snapshot."""
     history = read_previous_runs(run, root)
     changes = read_changes(history.runs[-1].snapshot, snapshot, root) if history.runs else None
-    predicted = read_predicted_photos(root.evaluate(run.stages["evaluate"].key))
+    evaluation = root.evaluate(run.stages["evaluate"].key)
+    predicted = read_predicted_photos(evaluation)
     progress.advance(1)
     results = measure_results(predicted)
     progress.advance(1)
@@ -128,8 +132,11 @@ def _build(
     # A fine-tuned network has no fixed bottlenecks.
     map_points = MAX_POINTS if isinstance(train, TrainSettings) else 0
     issues = read_shown_issues(run, root)
-    keys = [issue.sha256 for issue in issues]
-    selection = select_photos(predicted, changes.added if changes else (), keys, map_points=map_points)
+    duplicates = select_near_duplicates(run.stages["evaluate"].details, evaluation, predicted)
+    selection = select_photos(predicted, changes.added if changes else (), map_points=map_points)._replace(
+        issues=[bisect_left(predicted.photos.sha256, issue.sha256) for issue in issues],
+        near_duplicates=list(duplicates.indices.values()) if duplicates else [],
+    )
     gallery = fill_gallery(predicted, selection, repeated, run, root)
     progress.advance(1)
     runs = [*history.runs, run.to_record()]
@@ -158,6 +165,7 @@ def _build(
         ignored=run.ignored,
         repeated=repeated,
         repeated_images=_repeated_images(repeated, gallery),
+        near_duplicates=duplicates.show(gallery) if duplicates else None,
         map=draw_map(gallery, selection.map_points, train, root) if isinstance(train, TrainSettings) else None,
         exports=run.stages["export"].details if "export" in run.stages else None,
     )

@@ -1,6 +1,5 @@
 """Photos section: which photos the report shows, and their pictures."""
 
-from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -53,19 +52,17 @@ class PhotoSelection(NamedTuple):
     mistakes: Sequence[int]  #: Mistakes of the test split, the most confident first.
     uncertain: Sequence[int]  #: Photos of the test split, those with the smallest lead of the predicted label first.
     added: Sequence[int]  #: Some of the new photos.
-    issues: Sequence[int]  #: Photos whose labels are probably wrong.
     map_points: Sequence[int]  #: Photos on the map, rising; empty without a map.
+    issues: Sequence[int] = ()  #: Photos whose labels look wrong.
+    near_duplicates: Sequence[int] = ()  #: Photos of the groups that are shown.
 
 
-def select_photos(
-    predicted: PredictedPhotos, added: Collection[str], issues: Sequence[str], *, map_points: int
-) -> PhotoSelection:
+def select_photos(predicted: PredictedPhotos, added: Collection[str], *, map_points: int) -> PhotoSelection:
     """Select the photos that a report shows. Where any would do, they are the first by hash, as good as random.
 
     Args:
         predicted: All photos, with their predictions.
         added: Keys of the new photos.
-        issues: Keys of the photos whose labels are probably wrong.
         map_points: Number of photos on the map; 0 without a map.
     """
     new = set(added)
@@ -75,7 +72,6 @@ def select_photos(
         mistakes=_first(predicted.mistakes, -first),
         uncertain=_first(predicted.photos.of("test"), first - second),
         added=[index for index, key in enumerate(predicted.photos.sha256) if key in new][:MAX_SHOWN],
-        issues=[bisect_left(predicted.photos.sha256, key) for key in issues],
         map_points=_select_map_points(predicted, map_points),
     )
 

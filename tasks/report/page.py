@@ -25,6 +25,8 @@ _KEPT_BY: Mapping[KeptBy, tuple[str, str]] = {
 }
 #: Labels of the comparison with the champion at most, the worst ones.
 _LISTED_LABELS = 5
+#: Longer side of pictures of near duplicates in pixels at most: there may be as many of them as of all others.
+_NEAR_SIDE = 160
 _HEADED_LABELS = 40  # of more, samples have their label below them in place of a heading
 
 
@@ -76,4 +78,6 @@ def _embed_pictures(report: Report) -> Mapping[bytes, InlineImage]:
     photos += chain.from_iterable(report.drift.photos.values()) if report.drift else ()
     photos += [each.photo for each in report.label_issues.photos] if report.label_issues else []
     images += [photo.image for photo in photos]
-    return embed_pictures(set(images), side_for(len(images)))
+    groups = report.near_duplicates.shown if report.near_duplicates else ()
+    near = {each.photo.image for group in groups for each in group.shown}
+    return {**embed_pictures(near, _NEAR_SIDE), **embed_pictures(set(images), side_for(len(images)))}

@@ -9,7 +9,7 @@ from tasks.champion.decision import Decision
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.export.formats import explain_lacking, explain_untested
 from tasks.paths import AnyPath
-from tasks.runs.records import RunHistory, RunRecord, read_history
+from tasks.runs.records import RunHistory, RunRecord, distinct_accuracy, read_history
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.stage_spec import of_kind
@@ -76,6 +76,7 @@ class ReportedRun:
             low=test["interval"]["low"],
             high=test["interval"]["high"],
             cross_validated=crossed["accuracy"] if crossed else None,
+            distinct_accuracy=distinct_accuracy(self.stages["evaluate"].details),
             verdict=decision.verdict,
             elapsed=sum(self.seconds.values()),
             report=self.report,

@@ -29,6 +29,8 @@ def _age() -> float:
 #: Seconds before this import: Python's own start, and Luigi's modules and ours. A worker's children inherit both.
 _PROGRAM = _age()
 _STARTED = time.monotonic() - _PROGRAM
+#: Figures of near duplicates, which networks lack, and evaluations of an earlier version.
+_NEAR_DUPLICATES = ("test_without_near_duplicates", "near_duplicates")
 
 
 class Run(NamedTuple):
@@ -104,6 +106,7 @@ def _headline(evaluate: Manifest) -> dict[str, Any]:
     return {
         "test": {name: test[name] for name in ("photos", "accuracy", "interval")},
         "cross_validation": dict(crossed) if crossed else None,
+        **{name: evaluate.details[name] for name in _NEAR_DUPLICATES if name in evaluate.details},
     }
 
 
@@ -112,7 +115,7 @@ def _own(stage: Manifest, run: str) -> dict[str, Any]:
     own = stage.run == run
     # Details that the record has elsewhere.
     apart = {"asked", "found", "state", "label_changes", "unreached", "test", "cross_validation"}
-    apart |= {"ignored_examples", "folders_without_photos"}
+    apart |= {"ignored_examples", "folders_without_photos", *_NEAR_DUPLICATES}
     own_details = {} if stage.stage in ("champion", "export", "report") else stage.details
     details = {name: value for name, value in own_details.items() if name not in apart}
     if not own:

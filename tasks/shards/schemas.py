@@ -61,6 +61,16 @@ LABEL_ISSUES = _schema(
     is_issue=pa.bool_(),
 )
 
+#: One row for each photo that has near duplicates: the number of its group, and its cosine with the most similar photo.
+NEAR_DUPLICATES = _schema(
+    group=pa.int64(),
+    sha256=pa.string(),
+    path=pa.string(),
+    label=pa.string(),
+    split=pa.string(),
+    similarity=pa.float32(),
+)
+
 #: One row for each predicted photo. If it could not be read or decoded, `reason` and `message` say why and the
 #: prediction is null; `sha256` is null too if no bytes could be read.
 PREDICTED = _schema(

@@ -121,7 +121,7 @@ def predictions(folder: Path, keys: int) -> Callable[[], object]:
         publish_predictions(folder, PredictedPhotos(photos, np.full((keys, labels), 1 / labels, np.float32)), {})
         del photos
         predicted = read_predicted_photos(folder)
-        selection = select_photos(predicted, [], [], map_points=1000)
+        selection = select_photos(predicted, [], map_points=1000)
         return predicted, measure_results(predicted), find_repeated_photos(table), selection
 
     return query

@@ -35,7 +35,8 @@ from tests.train.tiny import LABELS, coloured_snapshot, tiny
 
 COUNT = 90
 CROPS: tuple[Crop, ...] = ("centre", "stretch")
-FILES = {"metrics.json", "predictions.parquet"}
+FILES = {"metrics.json", "predictions.parquet", "near_duplicates.parquet"}
+NEAR_DUPLICATES = {"near_duplicates", "test_without_near_duplicates"}
 
 
 @pytest.fixture
@@ -98,6 +99,7 @@ def test_a_head_is_measured_on_the_test_split_predicts_all_photos_and_is_cross_v
     for folds in (0, 2):
         metrics, results = measure(root, prepared, embedded, EvaluateSettings(train, folds))
         assert {path.name for path in results.iterdir()} == FILES | ({"label_issues.parquet"} if folds else set())
+        assert metrics.keys() > NEAR_DUPLICATES
         assert json.loads((results / "metrics.json").read_text()) == metrics
         rows = pq.read_table(results / "predictions.parquet").to_pylist()
         assert [row["sha256"] for row in rows] == photos.sha256
@@ -141,6 +143,7 @@ def test_fine_tuned_network_gets_the_same_files_as_a_head(
     finetune(decoded, train, context, NullProgress())
     metrics, results = measure(root, prepared, [decoded], EvaluateSettings(train, folds=0))
     assert {path.name for path in results.iterdir()} == FILES
+    assert metrics.keys().isdisjoint(NEAR_DUPLICATES)
     assert metrics["cross_validation"] is None
     rows = pq.read_table(results / "predictions.parquet").to_pylist()
     assert len(rows) == COUNT

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.evaluate.settings import EvaluateSettings
+from tasks.export.card import write_card
 from tasks.export.classifier import open_classifier
 from tasks.export.formats import FORMATS as ALL
 from tasks.export.task import ExportModel
@@ -132,6 +133,19 @@ def test_card_tells_of_data_figures_and_licences(exported: Exported) -> None:
     assert f"| red | {' | '.join(map(str, counts))} |" in card
     assert "Weights of tiny: not known" in card
     assert f"snapshot `{exported.model.snapshot}`" in card
+
+
+def test_card_has_the_accuracy_without_near_duplicates_where_it_differs(exported: Exported, tmp_path: Path) -> None:
+    metrics = json.loads((exported.trained.results / "metrics.json").read_text())
+    interval = {"low": 0.05, "high": 0.3, "confidence": 0.95}
+    without = {"left_out": 4, "photos": 1234, "accuracy": 0.125, "interval": interval}
+    evaluation = shutil.copytree(exported.trained.results, tmp_path / "evaluation")
+    told = "Of the 1,234 that have no near duplicate among the photos it was trained on, it is right on 12.5 % (5.0"
+    for accuracy, is_told in ((0.125, True), (metrics["test"]["accuracy"], False)):
+        changed = {**metrics, "test_without_near_duplicates": {**without, "accuracy": accuracy}}
+        (evaluation / "metrics.json").write_text(json.dumps(changed))
+        write_card(exported.model, exported.export, evaluation, exported.trained.root, tmp_path / "card.md")
+        assert (told in " ".join((tmp_path / "card.md").read_text().split())) == is_told
 
 
 def export_task(trained: Trained, model: Model, photos: Path, run_id: str = "by hand") -> ExportModel:

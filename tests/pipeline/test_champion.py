@@ -41,8 +41,8 @@ def test_it_shows_the_champion_and_its_predecessors(root: DataRoot[Path], two: t
     old, new = two
     done = champion(root)
     assert rows(done) == [
-        [f"{DAY}", new, "75.0%", "(30.0-95.0)", "4", "run", "-", "champion"],
-        [f"{DAY}", old, "75.0%", "(30.0-95.0)", "4", "run", "-", "predecessor"],
+        [f"{DAY}", new, "75.0%", "(30.0-95.0)", "-", "4", "run", "-", "champion"],
+        [f"{DAY}", old, "75.0%", "(30.0-95.0)", "-", "4", "run", "-", "predecessor"],
         ["Model", "servers:", "no", "version", "yet."],
     ]
     assert (champion(root, "--json").check().errors, numbers(root)) == ("", [])

@@ -36,10 +36,10 @@ def test_runs_are_listed_with_the_newest_last(three: DataRoot) -> None:
     assert (done.code, done.errors) == (0, "")
     assert [line.split() for line in done.output.splitlines()] == [
         ["flowers"],
-        ["date", "photos", "new", "accuracy", "cross-val.", "champion", "s", "model"],
-        ["2026-11-20", "1,200", "25", "90.0%", "(85.0-95.0)", "92.5%", "yes", "12", "a" * 16],
-        ["2026-11-21", "1,300", "25", "90.0%", "(85.0-95.0)", "92.5%", "no", "12", "b" * 16],
-        ["2026-11-22", "1,200", "25", "90.0%", "(85.0-95.0)", "92.5%", "refused", "12", "c" * 16],
+        ["date", "photos", "new", "accuracy", "distinct", "cross-val.", "champion", "s", "model"],
+        ["2026-11-20", "1,200", "25", "90.0%", "(85.0-95.0)", "-", "92.5%", "yes", "12", "a" * 16],
+        ["2026-11-21", "1,300", "25", "90.0%", "(85.0-95.0)", "-", "92.5%", "no", "12", "b" * 16],
+        ["2026-11-22", "1,200", "25", "90.0%", "(85.0-95.0)", "-", "92.5%", "refused", "12", "c" * 16],
     ]
     assert dates(history(three, "flowers", "--limit", 2)) == ["2026-11-21", "2026-11-22"]
 
@@ -55,7 +55,17 @@ def test_a_record_of_an_earlier_version_shows_a_dash(root: DataRoot) -> None:
     old["metrics"]["cross_validation"] = None
     del old["champion"]
     keep(root, old)
-    assert history(root).output.splitlines()[-1].split()[5:7] == ["-", "-"]
+    assert history(root).output.splitlines()[-1].split()[5:8] == ["-", "-", "-"]
+
+
+def test_the_accuracy_without_near_duplicates_is_shown_where_it_differs(root: DataRoot) -> None:
+    for day, accuracy in (("2026-11-20", 0.862), ("2026-11-21", 0.90001), ("2026-11-22", None)):
+        run = record(root, day)
+        without = {"left_out": 7, "photos": 113, "accuracy": accuracy, "interval": None}
+        run["metrics"]["test_without_near_duplicates"] = without
+        keep(root, run)
+    assert [line.split()[5] for line in history(root).output.splitlines()[2:]] == ["86.2%", "-", "-"]
+    assert [run["distinct_accuracy"] for run in json.loads(history(root, "--json").output)] == [0.862, None, None]
 
 
 def test_json_has_raw_numbers(three: DataRoot) -> None:
@@ -70,8 +80,10 @@ def test_json_has_raw_numbers(three: DataRoot) -> None:
         "accuracy": 0.9,
         "low": 0.85,
         "high": 0.95,
+        "distinct_accuracy": None,
         "cross_validated": 0.925,
         "verdict": "refused",
+        "drift": [],
         "seconds": 12.5,
         "model": "c" * 16,
         "snapshot": "snap",
@@ -135,7 +147,7 @@ def test_orders_about_the_champion_stand_between_the_runs(three: DataRoot) -> No
     orders = [ChampionOrder(time, "pin", "a" * 16, "b" * 16) for time in times]
     publish_champion(three.champion(DATASET), DATASET, replace(first_champion("a" * 16), orders=tuple(orders)))
     lines = [line.split() for line in history(three).output.splitlines()[2:]]
-    pin = ["-", "-", "-", "-", "pin", "-", "a" * 16]
+    pin = ["-", "-", "-", "-", "-", "pin", "-", "a" * 16]
     assert [line[0] for line in lines] == [f"2026-11-{day}" for day in (20, 20, 21, 21, 22)]
     assert [lines[1][1:], lines[3][1:]] == [pin, pin]
     assert dates(history(three, "--limit", 1)) == ["2026-11-22"]

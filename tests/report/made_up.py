@@ -23,6 +23,7 @@ from tasks.report.gallery import Guess, ShownPhoto
 from tasks.report.inline_images import tile_pictures
 from tasks.report.label_issues import ShownIssue, ShownIssues
 from tasks.report.map import BottleneckMap, MapPoint
+from tasks.report.near_duplicates import DuplicateGroup, NearDuplicate, ShownDuplicates
 from tasks.report.results import PrecisionRecall, Results
 from tasks.runs.records import RunRecord
 from tasks.snapshot.ignored import IgnoredSummary
@@ -121,7 +122,7 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
         decision=DECISION,
         changes=SnapshotChanges([LabelChange(label, 3, 1, 0) for label in labels[:3]], []),
         added=_photos(labels[:3], 100, 2),
-        drift=ShownDrift(DRIFT, {f"label {EVIL}": _photos([EVIL], 400, 2)}),
+        drift=ShownDrift(DRIFT, {f"label {EVIL}": _photos([EVIL], 600, 2)}),
         results=results,
         counts=[LabelCount(label, 800 + 40 * number, 50, 60) for number, label in enumerate(labels)],
         notes=[f"Label {EVIL}: validation was filled from the nearest hashes."],
@@ -148,6 +149,12 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
             [RepeatedPhoto("d", [PhotoPath("daisy/d.jpg", "daisy"), PhotoPath("daisy/e.jpg", "daisy")])],
         ),
         repeated_images={"c": draw_photo(300)},
+        near_duplicates=ShownDuplicates(
+            [_group(400, labels[:2], 2), _group(402, [labels[0]] * 4, 6)],
+            {"groups": 30, "photos": 70, "with_different_labels": 1},
+            {"left_out": 9, "photos": 51, "accuracy": 0.185, "interval": {"low": 0.1, "high": 0.3}},
+            root / "evaluate" / "cafe" / "near_duplicates.parquet",
+        ),
         map=BottleneckMap(points, labels, 2 * map_points, "Made up.", sheets),
         exports={"test": {"saved_model": {"agreement": 1.0}, "model-int8.tflite": {"agreement": 0.9817}}},
     )
@@ -174,6 +181,7 @@ def make_up_first_report(root: Path) -> Report:
         ignored=IgnoredSummary(),
         repeated=RepeatedPhotos([], []),
         repeated_images={},
+        near_duplicates=ShownDuplicates([], {"groups": 0, "photos": 0, "with_different_labels": 0}, None, root / "x"),
         map=None,
         exports=None,
     )
@@ -193,6 +201,12 @@ def _photos(labels: Sequence[str], first: int, each: int) -> list[ShownPhoto]:
     ]
 
 
+def _group(first: int, labels: Sequence[str], photos: int) -> DuplicateGroup:
+    shown = [ShownPhoto(f"{label}/{first + at}.jpg", label, draw_photo(first + at)) for at, label in enumerate(labels)]
+    near = [NearDuplicate(photo, "test", 0.8) for photo in shown]
+    return DuplicateGroup(near, photos, len(set(labels)))
+
+
 def _guess(number: int, labels: Sequence[str]) -> Guess:
     label, predicted = labels[number % len(labels)], labels[(number + (number != 6)) % len(labels)]
     path = f"x/{EVIL}.jpg" if number == 0 else f"{label}/{number}.jpg"
@@ -202,7 +216,7 @@ def _guess(number: int, labels: Sequence[str]) -> Guess:
 def _issue(number: int, labels: Sequence[str]) -> ShownIssue:
     label, suggested, path = labels[number % len(labels)], labels[(number + 1) % len(labels)], f"x/{number}, {EVIL}.jpg"
     issue = LabelIssue(f"{number:064x}", path, label, suggested, 0.01, 0.98, 0.0 if number == 1 else 0.01, number < 3)
-    return ShownIssue(ShownPhoto(path, label, draw_photo(400 + number)), issue)
+    return ShownIssue(ShownPhoto(path, label, draw_photo(500 + number)), issue)
 
 
 def _point(number: int, labels: Sequence[str], generator: np.random.Generator) -> MapPoint:

@@ -23,13 +23,13 @@ def test_mistakes_come_first_then_other_test_photos_then_any() -> None:
     test, mistakes = photos.photos.of("test"), photos.mistakes
     assert 50 < mistakes.sum() < 100
     assert 0 < (test & ~mistakes).sum() <= 50
-    points = select_photos(photos, (), (), map_points=200).map_points
+    points = select_photos(photos, (), map_points=200).map_points
     assert len(points) == len(set(points)) == 200
     assert set(np.flatnonzero(test)) <= set(points)
-    few = select_photos(photos, (), (), map_points=100).map_points
+    few = select_photos(photos, (), map_points=100).map_points
     assert mistakes[list(few)].sum() == 50
     assert set(np.flatnonzero(test & ~mistakes)) <= set(few)
-    assert select_photos(photos, (), (), map_points=1201).map_points == list(range(1200))
+    assert select_photos(photos, (), map_points=1201).map_points == list(range(1200))
 
 
 def test_the_plain_views_are_read_in_the_order_of_the_keys(tmp_path: Path) -> None:

@@ -45,6 +45,15 @@ def test_a_run_is_shown_as_its_record_will_be(whole: StagedRun) -> None:
     assert (run.snapshot, run.photos, run.verdict, run.cross_validated) == ("snap", 30, "first", 0.9)
     assert run.low <= run.accuracy <= run.high
     assert run.parameters == whole.run.parameters
+    assert run.distinct_accuracy is None
+
+
+def test_the_accuracy_without_near_duplicates_is_shown_too(whole: StagedRun) -> None:
+    evaluate = whole.run.stages["evaluate"]
+    without = {"left_out": 1, "photos": 3, "accuracy": evaluate.details["test"]["accuracy"] - 0.01}
+    details = {**evaluate.details, "test_without_near_duplicates": without}
+    stages = {**whole.run.stages, "evaluate": replace(evaluate, details=details)}
+    assert replace(whole.run, stages=stages).to_record().distinct_accuracy == without["accuracy"]
 
 
 def test_of_several_stages_the_one_with_the_fewest_photos_counts(whole: StagedRun) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.retrain import RetrainFlowers
-from pipeline.summary import summarise
+from pipeline.summary import summarise, summarise_nothing
 from tasks.catalog import Dataset
 from tasks.runs.record_writer import Run, publish_record
 from tasks.shards.manifests import Manifest
@@ -104,6 +104,39 @@ def test_a_snapshot_that_an_earlier_version_took_has_no_labels_that_came_and_wen
     lines = summarise(record, path, "photos")
     assert "Labels" not in "\n".join(lines)
     assert "Served          nothing: the champion has no export" in lines
+
+
+@pytest.mark.parametrize(
+    ("photos", "accuracy", "told"),
+    [
+        (
+            3,
+            2 / 3,
+            "Test accuracy   66.7% (95 % interval 20.0% to 94.0%) on the 3 photos without a near duplicate in tra",
+        ),
+        (3, 0.7501, None),
+        (0, None, "Test accuracy   too high: every test photo has a near duplicate in training"),
+    ],
+)
+def test_near_duplicates_are_told_and_the_accuracy_without_them_where_it_differs(
+    path: Path, photos: int, accuracy: float | None, told: str | None
+) -> None:
+    found = {"groups": 9, "photos": 20, "with_different_labels": 2}
+    without = {"left_out": 1, "photos": photos, "accuracy": accuracy, "interval": {"low": 0.2, "high": 0.94}}
+    figures = {"near_duplicates": found, "test_without_near_duplicates": without}
+    evaluate = replace(STAGES["evaluate"], details={**DETAILS, **figures})
+    champion = replace(STAGES["champion"], details={**DETAILS, "reason": "First."})
+    served = replace(STAGES["champion"], stage="serving", details={"version": None, "obstacle": "no export"})
+    record = publish(path, {**STAGES, "evaluate": evaluate, "champion": champion, "serving": served})
+    assert {name: record["metrics"][name] for name in figures} == figures
+    assert not figures.keys() & record["stages"]["evaluate"]["details"].keys()
+    for lines in (summarise(record, path, "photos"), summarise_nothing(record, path, "photos")):
+        of_accuracy = [line for line in lines if line.startswith("Test accuracy")]
+        assert len(of_accuracy) == (2 if told else 1)
+        assert of_accuracy[-1].startswith(told or "Test accuracy   75.0%")
+    assert "Near duplicates 20 photos in 9 groups, 2 of them with different labels: see the report" in summarise(
+        record, path, "photos"
+    )
 
 
 def test_passwords_and_tokens_of_urls_are_not_kept(path: Path) -> None:

@@ -64,6 +64,16 @@ def test_a_run_is_read_from_its_record(root: DataRoot[Path]) -> None:
             {"model": "f" * 16, "new": 20},
         ),
         ({"metrics": {"test": METRICS, "cross_validation": None}}, {"cross_validated": None}),
+        (
+            {
+                "metrics": {
+                    "test": METRICS,
+                    "cross_validation": None,
+                    "test_without_near_duplicates": {"left_out": 20, "photos": 100, "accuracy": 0.88},
+                }
+            },
+            {"accuracy": 0.9, "distinct_accuracy": 0.88},
+        ),
     ],
 )
 def test_runs_of_every_verdict_fine_tuned_networks_and_runs_without_cross_validation_are_read(

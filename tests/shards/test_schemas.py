@@ -5,7 +5,16 @@ import json
 import pyarrow as pa
 import pytest
 
-from tasks.shards.schemas import DECODE, LABEL_ISSUES, PREDICTIONS, REJECTED, SNAPSHOT, bottleneck_schema, describe
+from tasks.shards.schemas import (
+    DECODE,
+    LABEL_ISSUES,
+    NEAR_DUPLICATES,
+    PREDICTIONS,
+    REJECTED,
+    SNAPSHOT,
+    bottleneck_schema,
+    describe,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,12 +25,13 @@ from tasks.shards.schemas import DECODE, LABEL_ISSUES, PREDICTIONS, REJECTED, SN
         (REJECTED, "sha256 path reason message"),
         (bottleneck_schema(1280, "uint8"), "sha256 view bottleneck"),
         (PREDICTIONS, "sha256 path label predicted probabilities split cross_validated"),
+        (NEAR_DUPLICATES, "group sha256 path label split similarity"),
         (
             LABEL_ISSUES,
             "sha256 path label suggested label_probability suggested_probability score is_issue",
         ),
     ],
-    ids=["snapshot", "decode", "rejected", "bottleneck", "predictions", "label issues"],
+    ids=["snapshot", "decode", "rejected", "bottleneck", "predictions", "near duplicates", "label issues"],
 )
 def test_a_schema_has_the_promised_columns_and_nulls_only_where_promised(schema: pa.Schema, columns: str) -> None:
     assert " ".join(schema.names) == columns
