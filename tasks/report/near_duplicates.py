@@ -12,7 +12,7 @@ from tasks.paths import AnyPath
 from tasks.report.gallery import Gallery, ShownPhoto
 
 #: Groups that are shown at most, and photos of each.
-MAX_GROUPS, MAX_PHOTOS = 24, 4
+MAX_GROUPS, MAX_PHOTOS = 16, 4
 
 
 class NearDuplicate(NamedTuple):
