@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from tasks.shards.schemas import DECODE, PREDICTIONS, REJECTED, SNAPSHOT, bottleneck_schema, describe
+from tasks.shards.schemas import DECODE, PHOTO_STATISTICS, PREDICTIONS, REJECTED, SNAPSHOT, bottleneck_schema, describe
 
 
 @pytest.mark.parametrize(
@@ -15,9 +15,10 @@ from tasks.shards.schemas import DECODE, PREDICTIONS, REJECTED, SNAPSHOT, bottle
         (DECODE, "sha256 image width height format mode"),
         (REJECTED, "sha256 path reason message"),
         (bottleneck_schema(1280, "uint8"), "sha256 view bottleneck"),
+        (PHOTO_STATISTICS, "sha256 width height format brightness sharpness saturation warmth tint vector"),
         (PREDICTIONS, "sha256 path label predicted probabilities split"),
     ],
-    ids=["snapshot", "decode", "rejected", "bottleneck", "predictions"],
+    ids=["snapshot", "decode", "rejected", "bottleneck", "photo statistics", "predictions"],
 )
 def test_a_schema_has_the_promised_columns_and_nulls_only_where_promised(schema: pa.Schema, columns: str) -> None:
     assert " ".join(schema.names) == columns
