@@ -77,6 +77,7 @@ def measure_slopes(source: Path, sizes: Sizes) -> Slopes:
             **{name: seconds[name].times(count) for name, count in _QUERIES.items()},
             **head,
             **{name: Line(large.seconds[name], 0) for name in _LAST},
+            "drift": Line(stages["drift"].at(MOST_PHOTOS), 0),
             "export": Line(stages["export"].at(_MOST_EXPORTED), 0),
         },
         startup=large.startup,

@@ -52,7 +52,7 @@ def test_a_run_says_what_differs_and_reports_it(grey: Project) -> None:
     assert (details["new"], details["earlier"]) == (24, Trained.PHOTOS)
     assert champion(grey) == record["head"] or record["champion"]["verdict"] == "stays"
     page = (grey.root / "report" / record["stages"]["report"]["key"] / "report.html").read_text()
-    assert "%): new photos that show it" in page
+    assert "</bdi>: new photos that show it" in page
     told = json.loads(verb("history", record["dataset"]["name"], "--data-root", grey.root, "--json").check().output)
     assert [run["drift"] for run in told] == [[], details["changes"]]
     again = run(grey, SECOND, "warn").check()

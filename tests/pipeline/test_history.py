@@ -72,6 +72,7 @@ def test_json_has_raw_numbers(three: DataRoot) -> None:
         "high": 0.95,
         "cross_validated": 0.925,
         "verdict": "refused",
+        "drift": [],
         "seconds": 12.5,
         "model": "c" * 16,
         "snapshot": "snap",
