@@ -14,6 +14,7 @@ import typer
 
 from tasks.bottleneck.extract import PHOTOS_PER_SHARD
 from tasks.decode.photos import ROWS_PER_SHARD
+from tasks.drift.comparison import MOST_PHOTOS
 from tasks.export.photos import MAX_PHOTOS
 from tasks.hardware import available_cores
 from tasks.shards.manifests import read_manifest
