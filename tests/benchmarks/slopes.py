@@ -14,6 +14,7 @@ import typer
 
 from tasks.bottleneck.extract import PHOTOS_PER_SHARD
 from tasks.decode.photos import ROWS_PER_SHARD
+from tasks.drift.comparison import MOST_PHOTOS
 from tasks.export.photos import MAX_PHOTOS
 from tasks.hardware import available_cores
 from tasks.shards.manifests import read_manifest
@@ -77,6 +78,7 @@ def measure_slopes(source: Path, sizes: Sizes) -> Slopes:
             **{name: seconds[name].times(count) for name, count in _QUERIES.items()},
             **head,
             **{name: Line(large.seconds[name], 0) for name in _LAST},
+            "drift": Line(stages["drift"].at(MOST_PHOTOS), 0),
             "export": Line(stages["export"].at(_MOST_EXPORTED), 0),
         },
         startup=large.startup,

@@ -16,7 +16,7 @@ REFUSED = Decision("refused", "b", None, None, None, "It is below what was asked
 KEPT = Decision("stays", "b", "a", "a", dt.date(2026, 11, 24), "It is worse on a label.", COMPARISON, "label")
 
 
-@pytest.mark.parametrize("decision", [DECISION, REFUSED, KEPT])
+@pytest.mark.parametrize("decision", [DECISION, REFUSED, KEPT, replace(REFUSED, kept_by="drift")])
 def test_a_decision_survives_json(decision: Decision) -> None:
     assert Decision.from_json(json.loads(json.dumps(decision.to_json()))) == decision
 

@@ -103,6 +103,16 @@ def test_nothing_is_compared_for_a_first_a_same_or_a_refused_model(
     assert ("test accuracy of 80.0% is below the 90.0% asked for" in decision.reason) == (expected[0] == "refused")
 
 
+@pytest.mark.parametrize("champion", [None, OLD, first_champion("new")])
+def test_a_model_is_refused_because_of_drift_whatever_the_champion_is(champion: Champion | None) -> None:
+    decision = choose(Candidate("new", LATER, 0.8, 0.5, drift="New photos differ: blur"), champion, never)
+    assert (decision.verdict, decision.kept_by) == ("refused", "drift")
+    assert decision.champion == (champion.model if champion else None)
+    assert decision.reason == "The new model is refused. New photos differ: blur."
+    below = choose(Candidate("new", LATER, 0.4, 0.5, drift="New photos differ: blur"), champion, never)
+    assert (below.verdict, below.kept_by) == ("refused", None)
+
+
 @pytest.mark.parametrize("compare", [BETTER, ALIKE])
 def test_a_model_that_is_worse_on_a_label_stays_behind_even_if_it_is_better_over_all_photos(compare: Compare) -> None:
     worse = on_labels(compare, 0.004, 0.3)

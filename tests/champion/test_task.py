@@ -10,6 +10,7 @@ import pytest
 from tasks.champion.champion_file import read_champion
 from tasks.champion.decision import Decision
 from tasks.champion.task import ChooseChampion
+from tasks.drift.result import DriftResult, PropertyTest
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.run_context import RunContext
 from tasks.storage.layout import DataRoot
@@ -119,6 +120,23 @@ def test_a_decision_stands_without_a_champion_only_where_there_was_none(root: Da
     refused = prepare(root, 1, GOOD, least=0.9)
     refused.run()
     assert prepare(root, 1, GOOD, run="other", least=0.9).complete()
+
+
+def test_drift_refuses_a_model_only_where_it_is_asked_for(root: DataRoot[Path]) -> None:
+    plain = prepare(root, 0, GOOD)
+    strict = plain.clone(refuse_drift=True, baseline="earlier")
+    assert [task.stage for task in plain.requires()] == ["evaluate"]
+    assert [task.stage for task in strict.requires()] == ["evaluate", "drift"]
+    assert strict.key() not in (plain.key(), strict.clone(baseline="another").key())
+    assert plain.clone(baseline="earlier").key() == plain.key()
+    change = PropertyTest("sharpness", "number", 0.06, 0.48, 1.7, 0.002)
+    for tests, verdict in (((change,), "refused"), ((), "first")):
+        found = replace(manifest_of("drift", 1, []), details=DriftResult(20, 100, tests=tests).to_json())
+        found.publish(strict.drift().manifest_path())
+        strict.run()
+        assert strict.manifest().details["verdict"] == verdict
+    plain.run()
+    assert plain.manifest().details["verdict"] == "same"
 
 
 def test_a_damaged_file_of_the_champion_lets_the_next_run_decide_anew(root: DataRoot[Path]) -> None:

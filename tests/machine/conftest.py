@@ -18,6 +18,6 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project.drawn(tmp_path_factory.mktemp("machine"), 24)
     decode(project)
     stages = stages_of(run_in(project), export=False)
-    for name in ("bottleneck", "train", "evaluate", "champion", "serving", "report"):
+    for name in ("bottleneck", "drift", "train", "evaluate", "champion", "serving", "report"):
         stages[name].run()
     return project

@@ -161,7 +161,7 @@ def test_the_run_of_a_killed_machine_is_ended_by_another_with_the_results_of_a_r
     assert killed.process.returncode < 0, killed.said()
     assert "one is running bottleneck; waiting until it has ended." in output
     repeated = [line.split(" ")[0] for line in output.splitlines() if " new " in line and " reused " in line]
-    assert repeated == ["bottleneck", "train", "evaluate", "champion", "serving", "report"]
+    assert repeated == ["bottleneck", "drift", "train", "evaluate", "champion", "serving", "report"]
     # This process holds the lock of the run on the disk until it ends.
     assert differences(contents(trial.fetch()), results(alone, champion=True)) == []
 

@@ -55,7 +55,7 @@ def test_what_is_done_has_rows_and_keys_and_what_is_to_do_misses_rows(project: P
     assert counts(told["bottleneck"]) == ("to do", 0, 12)
     assert told["train"]["key"] == tasks["train"].manifest_path().parent.name
     assert told["decode"]["bytes"] > 10_000
-    assert told["ahead"] == ["bottleneck", "train", "evaluate", "champion", "serving", "report", "record"]
+    assert told["ahead"] == ["bottleneck", "drift", "train", "evaluate", "champion", "serving", "report", "record"]
 
 
 def test_photos_added_since_are_seen_without_reading_them(project: Project) -> None:
@@ -121,7 +121,10 @@ def test_the_time_is_that_of_past_runs(project: Project) -> None:
     keep(root, record(root, "2026-01-01", **about, stages={**idle, **worked}), "others")
     # 1 s of the program; 4 s and 12 photos of 0.1 s; 4 s and 12 photos of 0.02 s.
     assert look(project)["estimate"]["seconds"] == pytest.approx(10.4, abs=0.1)
-    assert "Time: about 10 s, from 1 past run; without evaluate, champion, serving and report" in status(project).output
+    assert (
+        "Time: about 10 s, from 1 past run; without drift, evaluate, champion, serving and report"
+        in status(project).output
+    )
 
 
 def test_it_asks_about_the_run_that_luigi_would_start(project: Project) -> None:

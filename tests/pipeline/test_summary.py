@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.summary import figures, is_worse, not_good_enough
+from pipeline.summary import figures, find_changes, is_worse, not_good_enough
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.storage.layout import DataRoot
 from tests.support.data_root import record
@@ -25,6 +25,18 @@ def test_the_error_of_a_worse_model_names_the_orders_that_make_it_champion(kept_
     assert told.startswith("The champion stays: roses are worse. ")
     assert "python -m pipeline champion flowers --promote m." in told
     assert ("--label-gate false" in told) == gate
+
+
+def test_the_error_of_a_model_that_drift_refuses_names_the_report_and_the_remedy() -> None:
+    decision = {"verdict": "refused", "kept_by": "drift", "reason": "The new model is refused. New photos differ."}
+    told = not_good_enough({"champion": decision, "dataset": {"name": "flowers"}, "report": "data/report.html"})
+    assert told.startswith("The new model is refused. New photos differ. ")
+    assert "data/report.html. --on-drift warn accepts them." in told
+
+
+def test_a_record_of_an_earlier_version_has_no_changes_of_new_photos() -> None:
+    assert find_changes({"stages": {"decode": {"details": {}}}}) == []
+    assert find_changes({"stages": {"drift": {"details": {"changes": ["a 1"]}}}}) == ["a 1"]
 
 
 def test_the_error_of_a_refused_model_names_the_least_accuracy() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tasks.champion.spec import CHAMPION
 from tasks.download.spec import DOWNLOAD
+from tasks.drift.spec import DRIFT, STATISTICS_FILE
 from tasks.runs.stages import RECORD, REGISTRY, RUN_STAGES, spec_of
 from tasks.serving.spec import SERVING
 from tasks.snapshot.spec import SNAPSHOT
@@ -55,6 +56,8 @@ def test_a_dataset_and_a_date_fill_the_paths_that_the_stages_use() -> None:
     assert CHAMPION.paths(ROOT, permanent=True, dataset=DATASET) == [ROOT.champion(DATASET)]
     assert SERVING.paths(ROOT, permanent=True, dataset=DATASET) == [ROOT.serving(DATASET)]
     assert CHAMPION.paths(ROOT, dataset=DATASET, key=KEY) == [ROOT.decisions(DATASET) / f"{KEY}.json"]
+    comparison, statistics = DRIFT.paths(ROOT, dataset=DATASET, key=KEY)
+    assert (comparison.name, statistics.name) == (f"{KEY}.json", STATISTICS_FILE)
     assert RECORD.paths(ROOT, dataset=DATASET, date=DATE, parameters="0123abcd") == [
         ROOT.runs(DATASET) / f"{DATE}-0123abcd.json"
     ]

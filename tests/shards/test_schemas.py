@@ -9,6 +9,7 @@ from tasks.shards.schemas import (
     DECODE,
     LABEL_ISSUES,
     NEAR_DUPLICATES,
+    PHOTO_STATISTICS,
     PREDICTIONS,
     REJECTED,
     SNAPSHOT,
@@ -24,6 +25,7 @@ from tasks.shards.schemas import (
         (DECODE, "sha256 image width height format mode"),
         (REJECTED, "sha256 path reason message"),
         (bottleneck_schema(1280, "uint8"), "sha256 view bottleneck"),
+        (PHOTO_STATISTICS, "sha256 width height format brightness sharpness saturation warmth tint vector"),
         (PREDICTIONS, "sha256 path label predicted probabilities split cross_validated"),
         (NEAR_DUPLICATES, "group sha256 path label split similarity"),
         (
@@ -31,7 +33,16 @@ from tasks.shards.schemas import (
             "sha256 path label suggested label_probability suggested_probability score is_issue",
         ),
     ],
-    ids=["snapshot", "decode", "rejected", "bottleneck", "predictions", "near duplicates", "label issues"],
+    ids=[
+        "snapshot",
+        "decode",
+        "rejected",
+        "bottleneck",
+        "photo statistics",
+        "predictions",
+        "near duplicates",
+        "label issues",
+    ],
 )
 def test_a_schema_has_the_promised_columns_and_nulls_only_where_promised(schema: pa.Schema, columns: str) -> None:
     assert " ".join(schema.names) == columns
