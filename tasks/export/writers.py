@@ -12,7 +12,7 @@ from tasks.bottleneck.litert_forward import convert_to_tflite, int8_network, qua
 from tasks.bottleneck.openvino_forward import convert_network, openvino_network
 from tasks.errors import BackboneError, ModelError
 from tasks.export import layers
-from tasks.export.classifier import Branch, Classifier, freeze_classifier
+from tasks.export.classifier import OUTPUTS, Branch, Classifier, compute_novelty, freeze_classifier
 from tasks.export.formats import (
     KERAS,
     KERAS_FOLDER,
@@ -31,6 +31,7 @@ from tasks.progress import Progress
 from tasks.runtime.tensorflow_import import keras, tf
 from tasks.storage.layout import DataRoot
 from tasks.train.head import Head
+from tasks.train.novelty import Background
 from tasks.train.settings import TrainSettings
 
 #: Name of the input of the SavedModel and the Keras model. TensorFlow Serving takes bytes as {"b64": "..."}.
@@ -125,14 +126,14 @@ class _Networks:
 
 
 def save_saved_model(classifier: Classifier, labels: tuple[str, ...], folder: Path) -> None:
-    """Write a SavedModel: photos' files, string [N], to labels, string [N], and probabilities, float32 [N, C].
+    """Write a SavedModel: photos' files, string [N], to labels, string [N], and the outputs of the classifier.
 
     The weights of the backbones are variables, whose files are the same for every head; the head is in the graph.
     """
     graph = freeze_classifier(classifier)
     nodes = graph.graph.node
     decoders, best = [layers.PhotoDecoder(**asdict(decode)) for decode in classifier.decodes], layers.BestLabel(labels)
-    own = () if classifier.head is None else (classifier.head.weights.tobytes(), classifier.head.biases.tobytes())
+    own = [] if classifier.head is None else [array.tobytes() for array in classifier.head.arrays.values()]
     module = tf.Module()
     shared = [node for node in nodes if node.op == "Const" and _is_shared(node.attr["value"].tensor, own)]
     module.shared = {
@@ -145,8 +146,8 @@ def save_saved_model(classifier: Classifier, labels: tuple[str, ...], folder: Pa
     def serve(photos: Any) -> dict[str, Any]:
         pixels = [tf.cast(decoder.call(photos), tf.uint8) for decoder in decoders]
         variables = {name: variable.read_value() for name, variable in module.shared.items()}
-        probabilities = graph.call(*pixels, constants=variables)
-        return {"label": best.call(probabilities), "probabilities": probabilities}
+        outputs = graph.call(*pixels, constants=variables)
+        return {"label": best.call(outputs[0]), **dict(zip(OUTPUTS, outputs, strict=False))}
 
     files = tf.TensorSpec((None,), tf.string, INPUT)
     # As a signature only: as a function of the module, it would store the graph a second time.
@@ -173,15 +174,17 @@ def save_keras(classifier: Classifier, labels: tuple[str, ...], folder: Path) ->
         layers.PhotoDecoder(**asdict(decode), name=f"decode_{name}")(photos)
         for decode, name in zip(classifier.decodes, input_names(len(classifier.decodes)), strict=True)
     ]
-    head = _keras_head(classifier.head)
-    outputs = []
+    head, by_view = _keras_head(classifier.head), []
     for crop in classifier.crops:
         for view in range(classifier.views):
             averages = [branch.keras_model(_keras_view(pixels[branch.pixels], view)) for branch in crop]  # type: ignore[misc]
-            outputs.append(head(keras.layers.Concatenate()(averages) if len(averages) > 1 else averages[0]))
-    probabilities = keras.layers.Average(name="probabilities")(outputs) if len(outputs) > 1 else outputs[0]
-    label = layers.BestLabel(labels, name="label")(probabilities)
-    model = keras.Model(photos, {"label": label, "probabilities": probabilities}, name="photos")
+            by_view.append(head(keras.layers.Concatenate()(averages) if len(averages) > 1 else averages[0]))
+    outputs = {
+        name: keras.layers.Average(name=name)(same) if len(same) > 1 else same[0]
+        for name, same in zip(OUTPUTS, map(list, zip(*by_view, strict=True)), strict=False)
+    }
+    label = layers.BestLabel(labels, name="label")(outputs["probabilities"])
+    model = keras.Model(photos, {"label": label, **outputs}, name="photos")
     model.save(folder / KERAS_FOLDER, zipped=False)
     shutil.copyfile(layers.__file__, folder / LAYERS_FILE)
 
@@ -190,15 +193,27 @@ def _keras_view(pixels: Any, view: int) -> Any:
     return keras.ops.flip(pixels, axis=2) if view else pixels
 
 
-def _keras_head(head: Head | None) -> Any:
+def _keras_head(head: Head | None) -> Callable[[Any], list[Any]]:
+    """Return a function from averages or logits to the outputs of the classifier."""
+    softmax = keras.layers.Softmax()
     if head is None:
-        return keras.layers.Softmax()
-    dense = keras.layers.Dense(len(head.labels), "softmax", name="head")
-    dense.build((None, len(head.weights)))
-    dense.set_weights([head.weights, head.biases])
-    if not head.rooted:
-        return dense
-    return lambda averages: dense(keras.ops.sign(averages) * keras.ops.sqrt(keras.ops.abs(averages)))
+        return lambda logits: [softmax(logits)]
+    dense = _dense("head", head)
+    background = None if head.background is None else _dense("background", head.background)
+
+    def apply(averages: Any) -> list[Any]:
+        roots = keras.ops.sign(averages) * keras.ops.sqrt(keras.ops.abs(averages)) if head.rooted else averages
+        scores = dense(roots)
+        return [softmax(scores), compute_novelty(scores, background)]
+
+    return apply
+
+
+def _dense(name: str, layer: Head | Background) -> Any:
+    dense = keras.layers.Dense(len(layer.biases), name=name)
+    dense.build((None, len(layer.weights)))
+    dense.set_weights([layer.weights, layer.biases])
+    return dense
 
 
 def _to_tflite(branch: Branch, size: int) -> bytes:
@@ -227,7 +242,7 @@ def merge_tflite(parts: Sequence[MergedPart], classifier: Classifier) -> bytes:
         classifier: The head, the views and the crops.
 
     Returns:
-        A TFLite model: pixels, uint8 [1, S, S, 3], for each decode, to probabilities, float32 [1, C].
+        A TFLite model: pixels, uint8 [1, S, S, 3], for each decode, to the outputs of the classifier.
     """
     merged = MergedModel()
     part_of = {branch.pixels: part for branch, part in zip(classifier.branches, parts, strict=True)}
@@ -251,9 +266,9 @@ def merge_tflite(parts: Sequence[MergedPart], classifier: Classifier) -> bytes:
         for layer, width in enumerate(widths)
     ]
 
-    def head(*values: Any) -> Any:
+    def head(*values: Any) -> list[Any]:
         by_view = [tf.concat(values[start : start + len(widths)], 1) for start in range(0, len(values), len(widths))]
-        return tf.reduce_mean(classifier.apply_head(tf.concat(by_view, 0)), 0, keepdims=True)
+        return [tf.reduce_mean(each, 0, keepdims=True) for each in classifier.apply_head(tf.concat(by_view, 0))]
 
     flat = [output for view in averages for output in view]
     return merged.finish(merged.call(MergedPart(convert_to_tflite(head, inputs)), flat))

@@ -9,7 +9,7 @@ from tasks.decode.settings import DecodeSettings, Encoding
 from tasks.keys import fingerprint
 
 #: Raised when the same settings give another head.
-CODE_VERSION = 3
+CODE_VERSION = 4
 #: Raised when the same settings give another network.
 NETWORK_VERSION = 1
 
