@@ -95,15 +95,15 @@ def compute_novelty(scores: Any, apply_background: Callable[[Any], Any] | None) 
 
     Args:
         scores: float32 [N, C], of TensorFlow or of Keras.
-        apply_background: Applies the layer of the head's background to scores; None if it has none.
+        apply_background: Applies the layer of the head's background to shifted scores; None if it has none.
     """
     ops, softness = keras.ops, 1.0 if apply_background is None else SOFTNESS
     largest = ops.max(scores, axis=-1, keepdims=True)
-    powers = ops.exp((scores - largest) / softness)
-    energy = -largest - softness * ops.log(ops.sum(powers, axis=-1, keepdims=True))
+    shifted = scores - largest
+    energy = -largest - softness * ops.log(ops.sum(ops.exp(shifted / softness), axis=-1, keepdims=True))
     if apply_background is None:
         return energy
-    return energy + ops.sum(ops.square(apply_background(scores)), axis=-1, keepdims=True)
+    return energy + ops.sum(ops.square(apply_background(shifted)), axis=-1, keepdims=True)
 
 
 class FrozenGraph(NamedTuple):

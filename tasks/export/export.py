@@ -63,8 +63,10 @@ def export_model(model: Model, inputs: ExportInputs, progress: Progress) -> Expo
     root, path = inputs.root, inputs.root.export(model.key)
     template = open_template(model, root, progress)
     with scratch_folder("export") as folder:
-        template.write_files(template.load_head(model.folder), folder)
+        head = template.load_head(model.folder)
+        template.write_files(head, folder)
         export = _Test(model, inputs, template, folder, progress).run()
+    export = replace(export, novelty=None if head is None else head.facts.get("novelty"))
     if export.refused:
         remove(path, root)
     else:

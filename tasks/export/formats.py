@@ -49,10 +49,11 @@ class Export:
     refused: str | None  #: Reason for refusing all formats; None if they may be used.
     tested_with: str | None = None  #: Key of the model that the formats that decode were tested with.
     template: str = ""  #: Folder of the template, relative to the data root.
+    novelty: Mapping[str, Any] | None = None  #: Score and threshold, as in head.json; None if the head has none.
 
     def metrics(self) -> dict[str, Any]:
         """Return the content of metrics.json."""
-        return {"forms": dict(self.formats), **self._notes()}
+        return {"forms": dict(self.formats), "novelty": self.novelty, **self._notes()}
 
     def details(self) -> dict[str, Any]:
         """Return the details of the stage's manifest."""

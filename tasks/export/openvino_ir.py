@@ -100,10 +100,10 @@ def _compute_novelty(scores: Any, background: Background | None) -> Any:
     """Compute the novelty as `tasks.export.classifier.compute_novelty` does."""
     axis, softness = np.array([1]), np.float32(1.0 if background is None else SOFTNESS)
     largest = ops.reduce_max(scores, axis, keep_dims=True)
-    powers = ops.exp(ops.divide(ops.subtract(scores, largest), softness))
-    logarithm = ops.log(ops.reduce_sum(powers, axis, keep_dims=True))
+    shifted = ops.subtract(scores, largest)
+    logarithm = ops.log(ops.reduce_sum(ops.exp(ops.divide(shifted, softness)), axis, keep_dims=True))
     energy = ops.negative(ops.add(largest, ops.multiply(softness, logarithm)))
     if background is None:
         return energy
-    layer = _apply_layer(scores, background)
+    layer = _apply_layer(shifted, background)
     return ops.add(energy, ops.reduce_sum(ops.multiply(layer, layer), axis, keep_dims=True))

@@ -77,6 +77,15 @@ class Predictor:
         return np.concatenate([np.empty((0, len(self.model.labels)), np.float32), *predicted])
 
 
+class Embedding(NamedTuple):
+    """Computes the inputs of a head."""
+
+    batch_size: int  #: Photos in a call at most.
+    workers: int  #: Threads that may call it at once.
+    #: From pictures, uint8 [N, S, S, 3] for each way to decode, to the inputs of the head, float32 [N, V, D].
+    embed: Callable[[Sequence[Pixels]], Floats]
+
+
 class _Embedder(NamedTuple):
     """Computes the bottlenecks of one store, quantised as in the store."""
 
@@ -94,21 +103,27 @@ class _Embedder(NamedTuple):
 
 
 def _open_head(model: Model, settings: TrainSettings, progress: Progress) -> _Loaded:
-    head, columns = load_head(model.folder), columns_of(settings)
+    head, (batch_size, workers, embed) = load_head(model.folder), open_embedding(model, settings, progress)
+    return _Loaded(batch_size, workers, head.threshold, lambda pixels: head.predict(embed(pixels)))
+
+
+def open_embedding(model: Model, settings: TrainSettings, progress: Progress) -> Embedding:
+    """Load the backbones of a head with these settings; for the errors see `Predictor`."""
+    columns = columns_of(settings)
     embedders = [_open_embedder(part, model, settings, progress) for part in parts_of(settings)]
     shape = sum(crop.all_views for crop in settings.crops), len(columns.steps)
 
-    def batch(pixels: Sequence[Pixels]) -> Predictions:
+    def embed(pixels: Sequence[Pixels]) -> Floats:
         numbers = np.zeros((len(pixels[0]), *shape), columns.dtype)
         for embedder in embedders:
             own = embedder.embed(pixels[embedder.decode])
             first = embedder.part.views.start
             numbers[:, first : first + own.shape[1], embedder.part.numbers] = own
-        return head.predict(head_values(numbers, settings, columns))
+        return head_values(numbers, settings, columns)
 
     forwards = [embedder.forward for embedder in embedders]
     batch_size, workers = (min(getattr(each, name) for each in forwards) for name in ("batch_size", "workers"))
-    return _Loaded(batch_size, workers, head.threshold, batch)
+    return Embedding(batch_size, workers, embed)
 
 
 def _open_embedder(part: FeaturePart, model: Model, settings: TrainSettings, progress: Progress) -> _Embedder:

@@ -118,6 +118,10 @@ def load_head(folder: AnyPath) -> Head:
         labels = tuple(facts.pop("labels"))
         if weights.ndim != 2 or weights.shape[1] != len(labels) or biases.shape != (len(labels),):
             raise ValueError(f"weights of shape {weights.shape} do not fit {len(labels)} labels")
+        if background is not None and (
+            background.weights.shape != 2 * biases.shape or background.biases.shape != biases.shape
+        ):
+            raise ValueError(f"a background of shape {background.weights.shape} does not fit {len(labels)} labels")
     except _DAMAGES as exc:
         sentences = f"The head in {folder} is damaged ({exc}). Delete the folder and run again."
         raise DamagedError(folder / "head.npz", sentences) from exc

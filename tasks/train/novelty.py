@@ -13,7 +13,9 @@ identity gives
     d(x, all)^2 = (|x|^2 - P' A^-1 P) / t,  A = diag(t / p) + G,
     d(x, label)^2 = (|x|^2 - 2 P_label + G_label,label) / t,
 
-and P follows from the scores. With A = L L', P' A^-1 P is the squared length of inv(L) P: a layer on the scores.
+and P follows from the scores. With A = L L', P' A^-1 P is the squared length of inv(L) P: a layer on the scores. The
+scores may be shifted, since p' P = 0. The layer takes them less the largest one, which has a second reason: converters
+of exported models would merge it with the head's own layer.
 """
 
 import math
@@ -37,7 +39,7 @@ FALSE_ALARMS = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """A layer on the scores of a head, whose squared length is P' A^-1 P / 2t."""
+    """A layer on the scores of a head less their largest one; its squared length is P' A^-1 P / 2t."""
 
     weights: Floats  #: float32 [C, C].
     biases: Floats  #: float32 [C].
@@ -59,8 +61,9 @@ def fit_background(products: Doubles, shares: Doubles, log_prior: Doubles, tempe
         return None
     inner = np.diag(temperature / shares) + (products + products.T) / 2
     root = np.linalg.inv(np.linalg.cholesky(inner)) / math.sqrt(2 * temperature)
-    # P is the temperature times the scores, plus these offsets.
+    # P is the temperature times the scores, plus these offsets, of shifted scores less the mean of that.
     offsets = products.diagonal() / 2 - log_prior
+    root -= np.outer(root.sum(axis=1), shares)
     return Background((temperature * root.T).astype(np.float32), (root @ offsets).astype(np.float32))
 
 
@@ -75,11 +78,11 @@ def measure_novelty(scores: Floats, background: Background | None) -> Floats:
         float32 [N], the mean of the views.
     """
     softness = 1.0 if background is None else SOFTNESS
-    largest = scores.max(axis=-1)
-    powers = np.exp((scores - largest[..., None]) / softness)
-    by_view = -largest - softness * np.log(powers.sum(axis=-1))
+    largest = scores.max(axis=-1, keepdims=True)
+    shifted = scores - largest
+    by_view = -largest[..., 0] - softness * np.log(np.exp(shifted / softness).sum(axis=-1))
     if background is not None:
-        by_view += np.square(scores @ background.weights + background.biases).sum(axis=-1)
+        by_view += np.square(shifted @ background.weights + background.biases).sum(axis=-1)
     novelty: Floats = by_view.mean(axis=1)
     return novelty
 
