@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+#: Name of the input of the SavedModel and the Keras model. TensorFlow Serving takes bytes as {"b64": "..."}.
+INPUT = "image_bytes"
 CARD, LABELS, METRICS = "README.md", "labels.txt", "metrics.json"
 #: Folder of the files of a Keras model in a template; an export has them as one ZIP file.
 KERAS_FOLDER = "keras"
