@@ -38,6 +38,8 @@ HELP = (
     "where there is such a row or an error.",
     "csv and json show the --top most probable labels of each photo; json is one list, an object a line. parquet "
     "holds the probabilities of all labels, whose names are in its metadata.",
+    "A photo that is unlike the photos that the model was trained on is unknown, whatever its likeliest label. csv, "
+    "json and parquet say so in `unknown`, and how unlike it is in `novelty`.",
     "Examples:",
     "  python -m pipeline predict f3a84dc1f927e478 photo.jpg",
     "  python -m pipeline predict flowers-1f0a2b3c ~/new-photos --top 3",
@@ -206,13 +208,11 @@ def _predict(folder: AnyPath, paths: list[AnyPath], sink: Sink) -> RowCounts:
 
 def _tables(model: "Model", found: "FoundPhotos", progress: Progress) -> "Iterator[pa.Table]":
     with progress.preparing("imports"):
-        import numpy as np
-
         from tasks.predict.predictor import Predictor
-        from tasks.predict.stream import predict_photos, tabulate
+        from tasks.predict.stream import NO_PREDICTIONS, predict_photos, tabulate
 
     if found.refused:
-        yield tabulate(found.refused, np.empty((0, 0), np.float32), model.labels)
+        yield tabulate(found.refused, NO_PREDICTIONS, model.labels)
     if found.photos:
         yield from predict_photos(found.photos, Path(), Predictor(model, progress), progress)
 
@@ -236,7 +236,8 @@ def _show(rows: "list[Row]", top: int) -> None:
 def _cells(row: "Row", top: int) -> list[object]:
     first, *others = row.ranked or ((None, None),)
     label, probability = first
-    cells: list[object] = [row.path, label, None if probability is None else f"{probability:.1%}"]
+    predicted = f"unknown ({label})" if row.unknown else label
+    cells: list[object] = [row.path, predicted, None if probability is None else f"{probability:.1%}"]
     if top > 1:
         cells.append(", ".join(f"{name} {share:.1%}" for name, share in others) or None)
     return [*cells, Coloured(row.reason.replace("_", " "), "red") if row.reason else None]

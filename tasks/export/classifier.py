@@ -1,7 +1,8 @@
-"""A trained model as one TensorFlow function: from pixels to the probabilities of its labels."""
+"""A trained model as one TensorFlow function: from pixels to the probabilities of its labels, and the novelty."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from tasks.backbone.backbones import Prepared
@@ -14,7 +15,11 @@ from tasks.predict.models import Model
 from tasks.runtime.tensorflow_import import freeze, keras, tf
 from tasks.train.head import Head
 from tasks.train.network import read_network
+from tasks.train.novelty import SOFTNESS, Background
 from tasks.train.settings import TrainSettings
+
+#: Outputs of an exported head in their order; a fine-tuned network has the first one.
+OUTPUTS = ("probabilities", "novelty")
 
 
 class Branch(NamedTuple):
@@ -50,32 +55,55 @@ class Classifier:
             for decode, name in zip(self.decodes, input_names(len(self.decodes)), strict=True)
         ]
 
-    def probabilities(self, *pixels: Any) -> Any:
+    def predict(self, *pixels: Any) -> list[Any]:
         """Predict photos inside a `tf.function`, from their pixels for each of `decodes`.
 
         Returns:
-            float32 [N, C]: the mean probabilities of the views; each row sums to 1.
+            `OUTPUTS`, each the mean of the views: probabilities, float32 [N, C], and novelty, float32 [N, 1].
         """
         averages = [
             tf.concat([branch.network(self._views(pixels[branch.pixels])) for branch in crop], -1)
             for crop in self.crops
         ]
-        outputs = self.apply_head(tf.cast(tf.concat(averages, 0), tf.float32))
-        return tf.reduce_mean(tf.reshape(outputs, (len(self.crops) * self.views, -1, outputs.shape[-1])), 0)
+        outputs, views = self.apply_head(tf.cast(tf.concat(averages, 0), tf.float32)), len(self.crops) * self.views
+        return [tf.reduce_mean(tf.reshape(each, (views, -1, each.shape[-1])), 0) for each in outputs]
 
-    def apply_head(self, averages: Any) -> Any:
-        """Compute probabilities, float32 [N, C], from the averages or logits of N views, inside a `tf.function`.
+    def apply_head(self, averages: Any) -> list[Any]:
+        """Compute the outputs of N views from their averages or logits, inside a `tf.function`.
 
         Unlike the pipeline, it does not quantise the square roots.
         """
-        if self.head is None:
-            return tf.nn.softmax(averages)
-        values = tf.sign(averages) * tf.sqrt(tf.abs(averages)) if self.head.rooted else averages
-        return tf.nn.softmax(tf.matmul(values, self.head.weights) + self.head.biases)
+        head = self.head
+        if head is None:
+            return [tf.nn.softmax(averages)]
+        values = tf.sign(averages) * tf.sqrt(tf.abs(averages)) if head.rooted else averages
+        scores, background = _apply_layer(values, head), head.background
+        apply_background = None if background is None else partial(_apply_layer, layer=background)
+        return [tf.nn.softmax(scores), compute_novelty(scores, apply_background)]
 
     def _views(self, pixels: Any) -> Any:
         plain = tf.cast(pixels, tf.float32)
         return tf.concat([plain, plain[:, :, ::-1]], 0) if self.views == 2 else plain
+
+
+def _apply_layer(values: Any, layer: Head | Background) -> Any:
+    return tf.matmul(values, layer.weights) + layer.biases
+
+
+def compute_novelty(scores: Any, apply_background: Callable[[Any], Any] | None) -> Any:
+    """Compute the novelty, float32 [N, 1], of N views with these scores; see `tasks.train.novelty`.
+
+    Args:
+        scores: float32 [N, C], of TensorFlow or of Keras.
+        apply_background: Applies the layer of the head's background to shifted scores; None if it has none.
+    """
+    ops, softness = keras.ops, 1.0 if apply_background is None else SOFTNESS
+    largest = ops.max(scores, axis=-1, keepdims=True)
+    shifted = scores - largest
+    energy = -largest - softness * ops.log(ops.sum(ops.exp(shifted / softness), axis=-1, keepdims=True))
+    if apply_background is None:
+        return energy
+    return energy + ops.sum(ops.square(apply_background(shifted)), axis=-1, keepdims=True)
 
 
 class FrozenGraph(NamedTuple):
@@ -83,22 +111,23 @@ class FrozenGraph(NamedTuple):
 
     graph: "tf.compat.v1.GraphDef"
     pixels: Sequence[str]  #: Names of the tensors of the pixels, uint8 [N, S, S, 3], for each of the decodes.
-    probabilities: str  #: Name of the tensor of the probabilities, float32 [N, C].
+    outputs: Sequence[str]  #: Names of the tensors of the outputs; see `Classifier.predict`.
 
-    def call(self, *pixels: Any, constants: dict[str, Any] | None = None) -> Any:
+    def call(self, *pixels: Any, constants: dict[str, Any] | None = None) -> list[Any]:
         """Predict photos, inside a `tf.function`, with tensors in place of some constants, given by their names."""
         feed = dict(zip(self.pixels, pixels, strict=True)) | {
             f"{name}:0": each for name, each in (constants or {}).items()
         }
-        (probabilities,) = tf.graph_util.import_graph_def(self.graph, feed, [self.probabilities], name="classifier")
-        return probabilities
+        outputs: list[Any] = tf.graph_util.import_graph_def(self.graph, feed, list(self.outputs), name="classifier")
+        return outputs
 
 
 def freeze_classifier(classifier: Classifier) -> FrozenGraph:
     """Freeze a classifier into a graph."""
-    function = tf.function(classifier.probabilities, autograph=False)
+    function = tf.function(classifier.predict, autograph=False)
     frozen = freeze(function.get_concrete_function(*classifier.input_specs(None)))
-    return FrozenGraph(frozen.graph.as_graph_def(), [each.name for each in frozen.inputs], frozen.outputs[0].name)
+    pixels, outputs = ([each.name for each in tensors] for tensors in (frozen.inputs, frozen.outputs))
+    return FrozenGraph(frozen.graph.as_graph_def(), pixels, outputs)
 
 
 def open_classifier(model: Model, head: Head | None) -> Classifier:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from tasks.bottleneck.precision import Precision
+from tasks.bottleneck.views import Pixels
 from tasks.decode.images import MAX_PIXELS
 from tasks.export.card import write_card, write_labels
 from tasks.export.decoding_test import DecodingTest, publish_test, read_last_test
-from tasks.export.formats import CARD, FORMATS, LABELS, METRICS, Export
+from tasks.export.formats import CARD, FORMATS, LABELS, METRICS, Export, ExportFormat
 from tasks.export.parity import compare, find_refusal
 from tasks.export.photos import (
     Convert,
@@ -62,8 +63,10 @@ def export_model(model: Model, inputs: ExportInputs, progress: Progress) -> Expo
     root, path = inputs.root, inputs.root.export(model.key)
     template = open_template(model, root, progress)
     with scratch_folder("export") as folder:
-        template.write_files(template.load_head(model.folder), folder)
+        head = template.load_head(model.folder)
+        template.write_files(head, folder)
         export = _Test(model, inputs, template, folder, progress).run()
+    export = replace(export, novelty=None if head is None else head.facts.get("novelty"))
     if export.refused:
         remove(path, root)
     else:
@@ -99,7 +102,7 @@ class _Test:
                 figures[each.name] = decoding.figures[each.name]
                 continue
             photos = expected[each]
-            own = compare(photos.find(sample.keys), run_pixels(each, self.folder, pixels))
+            own = compare(photos.find(sample.keys), self._run(each, pixels))
             with_model = compare(self._reference.find(photos.keys), photos.probabilities)
             figures[each.name] = {**with_model, "in_its_precision": own}
         refused = find_refusal(figures, self._precision)
@@ -112,6 +115,9 @@ class _Test:
             tested_with=decoding.model,
             template=str(self.template.place).removeprefix(f"{self.inputs.root.path}/"),
         )
+
+    def _run(self, format_: ExportFormat, pixels: Sequence[Pixels]) -> Floats:
+        return run_pixels(format_, self.folder, pixels, len(self.model.labels)).probabilities
 
     def _test_decoding(self) -> DecodingTest:
         """Test the formats that decode photos, if the last test does not hold for the photos of this run."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+#: Name of the input of the SavedModel and the Keras model. TensorFlow Serving takes bytes as {"b64": "..."}.
+INPUT = "image_bytes"
 CARD, LABELS, METRICS = "README.md", "labels.txt", "metrics.json"
 #: Folder of the files of a Keras model in a template; an export has them as one ZIP file.
 KERAS_FOLDER = "keras"
@@ -49,10 +51,11 @@ class Export:
     refused: str | None  #: Reason for refusing all formats; None if they may be used.
     tested_with: str | None = None  #: Key of the model that the formats that decode were tested with.
     template: str = ""  #: Folder of the template, relative to the data root.
+    novelty: Mapping[str, Any] | None = None  #: Score and threshold, as in head.json; None if the head has none.
 
     def metrics(self) -> dict[str, Any]:
         """Return the content of metrics.json."""
-        return {"forms": dict(self.formats), **self._notes()}
+        return {"forms": dict(self.formats), "novelty": self.novelty, **self._notes()}
 
     def details(self) -> dict[str, Any]:
         """Return the details of the stage's manifest."""

@@ -10,14 +10,15 @@ import numpy as np
 
 from tasks.bottleneck.openvino_forward import GRAPH, WEIGHTS
 from tasks.errors import ModelError
-from tasks.export.classifier import Branch, Classifier
+from tasks.export.classifier import OUTPUTS, Branch, Classifier
 from tasks.export.formats import OPENVINO, input_names
 from tasks.runtime.openvino_import import ops, ov
 from tasks.train.head import Head
+from tasks.train.novelty import SOFTNESS, Background
 
 
 def write_openvino(classifier: Classifier, networks: Sequence[bytes], folder: Path) -> None:
-    """Write `model.xml` and `model.bin`: pixels, uint8 [N, S, S, 3], for each decode, to float32 [N, C].
+    """Write `model.xml` and `model.bin`: pixels, uint8 [N, S, S, 3], for each decode, to the outputs of the classifier.
 
     Args:
         classifier: The head, the views and the crops.
@@ -40,12 +41,13 @@ def write_openvino(classifier: Classifier, networks: Sequence[bytes], folder: Pa
     ]
     width = len(classifier.crops[0])
     crops = [_concat(averages[start : start + width], 1) for start in range(0, len(averages), width)]
-    outputs = _apply_head(_concat(crops, 0), classifier.head)
-    labels = outputs.output(0).partial_shape[1].get_length()
-    by_view = ops.reshape(outputs, np.array([len(crops) * classifier.views, -1, labels]), special_zero=False)
-    probabilities = ops.reduce_mean(by_view, np.array([0]))
-    probabilities.output(0).set_names({"probabilities"})
-    ov.save_model(ov.Model([probabilities], inputs, "photos"), folder / OPENVINO.name, compress_to_fp16=False)
+    outputs = []
+    for name, each in zip(OUTPUTS, _apply_head(_concat(crops, 0), classifier.head), strict=False):
+        length = each.output(0).partial_shape[1].get_length()
+        by_view = ops.reshape(each, np.array([len(crops) * classifier.views, -1, length]), special_zero=False)
+        outputs.append(ops.reduce_mean(by_view, np.array([0])))
+        outputs[-1].output(0).set_names({name})
+    ov.save_model(ov.Model(outputs, inputs, "photos"), folder / OPENVINO.name, compress_to_fp16=False)
 
 
 def _concat(nodes: Sequence[Any], axis: int) -> Any:
@@ -80,9 +82,28 @@ def _apply_network(network: bytes, branch: Branch, pixels: Any, head: Head | Non
     return ops.slice(averages, np.array([0]), last, np.array([1]), np.array([1]))
 
 
-def _apply_head(averages: Any, head: Head | None) -> Any:
+def _apply_head(averages: Any, head: Head | None) -> list[Any]:
+    """Return the outputs of N views, probabilities, float32 [N, C], and of a head its novelty, float32 [N, 1]."""
     if head is None:
-        return ops.softmax(averages, 1)
+        return [ops.softmax(averages, 1)]
     values = ops.multiply(ops.sign(averages), ops.sqrt(ops.absolute(averages))) if head.rooted else averages
-    scores = ops.add(ops.matmul(values, ops.constant(head.weights), False, False), ops.constant(head.biases[None]))
-    return ops.softmax(scores, 1)
+    scores = _apply_layer(values, head)
+    return [ops.softmax(scores, 1), _compute_novelty(scores, head.background)]
+
+
+def _apply_layer(values: Any, layer: Head | Background) -> Any:
+    products = ops.matmul(values, ops.constant(layer.weights), False, False)
+    return ops.add(products, ops.constant(layer.biases[None]))
+
+
+def _compute_novelty(scores: Any, background: Background | None) -> Any:
+    """Compute the novelty as `tasks.export.classifier.compute_novelty` does."""
+    axis, softness = np.array([1]), np.float32(1.0 if background is None else SOFTNESS)
+    largest = ops.reduce_max(scores, axis, keep_dims=True)
+    shifted = ops.subtract(scores, largest)
+    logarithm = ops.log(ops.reduce_sum(ops.exp(ops.divide(shifted, softness)), axis, keep_dims=True))
+    energy = ops.negative(ops.add(largest, ops.multiply(softness, logarithm)))
+    if background is None:
+        return energy
+    layer = _apply_layer(shifted, background)
+    return ops.add(energy, ops.reduce_sum(ops.multiply(layer, layer), axis, keep_dims=True))

@@ -11,26 +11,25 @@ from tasks.concurrency import map_ordered
 from tasks.export.formats import OPENVINO, ExportFormat
 from tasks.hardware import available_cores
 from tasks.runtime.openvino_import import ov
-from tasks.train.head import Floats
+from tasks.train.head import Floats, Predictions
 
 
-def run_pixels(format_: ExportFormat, folder: Path, pixels: Sequence[Pixels]) -> Floats:
+def run_pixels(format_: ExportFormat, folder: Path, pixels: Sequence[Pixels], labels: int) -> Predictions:
     """Predict N photos, at least one, with a file that takes pixels.
 
     Args:
         format_: The format of the file.
         folder: The folder of the export.
         pixels: For each input, uint8 [N, S, S, 3].
-
-    Returns:
-        float32 [N, C].
+        labels: Number of labels.
     """
     if format_ is OPENVINO:
         predict, workers = _open_openvino(folder)
     else:
         predict, workers = _open_tflite(folder / format_.name)
     photos = ([own[number : number + 1] for own in pixels] for number in range(len(pixels[0])))
-    return np.concatenate(list(map_ordered(predict, photos, workers)))
+    outputs = np.concatenate(list(map_ordered(predict, photos, workers)))
+    return Predictions(outputs[:, :labels], outputs[:, labels] if outputs.shape[1] > labels else None)
 
 
 def _open_tflite(file: Path) -> tuple[Callable[[Sequence[Pixels]], Floats], int]:
@@ -47,4 +46,4 @@ def _open_openvino(folder: Path) -> tuple[Callable[[Sequence[Pixels]], Floats], 
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": available_cores()}
     compiled = core.compile_model(model, "CPU", {**settings, "ENABLE_CPU_PINNING": False})
 
-    return lambda photo: compiled(photo)[0], 1
+    return lambda photo: np.concatenate(list(compiled(photo).values()), axis=1), 1

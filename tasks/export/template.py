@@ -28,11 +28,12 @@ from tasks.storage.errors import DamagedError
 from tasks.storage.files import is_there, listed, local, publish_folder, publish_json, read_json
 from tasks.storage.layout import DataRoot
 from tasks.storage.removal import remove
-from tasks.train.head import LAYER, Head, load_head
+from tasks.train.head import Floats, Head, load_head
+from tasks.train.novelty import Background
 from tasks.train.settings import TrainSettings
 
 #: Raised when the files of a template change.
-CODE_VERSION = 1
+CODE_VERSION = 2
 #: Templates of a bottleneck store that stay: another set of labels needs another one.
 KEPT_TEMPLATES = 3
 _FACTS = "template.json"
@@ -42,7 +43,7 @@ _PREFIX = "export-"
 class Hole(NamedTuple):
     """The place of an array of the head in a file."""
 
-    array: str  #: `weights` or `biases`.
+    array: str  #: Its name among the arrays of the head.
     start: int  #: Offset of its first byte.
     transposed: bool  #: Whether the array is stored column by column.
 
@@ -109,6 +110,7 @@ def template_folder(model: Model, root: DataRoot) -> AnyPath:
             "bottlenecks": [bottleneck.key for bottleneck in settings.bottlenecks],
             "rooted": settings.rooted,
             "labels": list(model.labels),
+            "arrays": list(load_head(model.folder).arrays),
             "code_version": CODE_VERSION,
         }
     )
@@ -173,34 +175,34 @@ def _write_template(model: Model, folder: Path, root: DataRoot, progress: Progre
 def placeholder_head(head: Head) -> Head:
     """Return a head of the same shape whose numbers are random, so that their bytes occur nowhere else."""
     random = np.random.default_rng(0)
-    weights, biases = (random.standard_normal(each.shape).astype(np.float32) for each in (head.weights, head.biases))
-    return Head(head.labels, weights, biases, head.rooted, {})
+    drawn = [random.standard_normal(each.shape).astype(np.float32) for each in head.arrays.values()]
+    weights, biases, *others = drawn
+    return Head(head.labels, weights, biases, head.rooted, {}, Background(*others) if others else None)
 
 
 def find_holes(data: bytes, head: Head) -> list[Hole]:
     """Find the arrays of a placeholder head in the bytes of a file; empty unless it has each of them once."""
     holes = []
-    for array in LAYER:
+    for array, values in head.arrays.items():
         for transposed in (False, True):
-            numbers = _bytes_of(head, array, transposed=transposed)
+            numbers = _bytes_of(values, transposed=transposed)
             start = data.find(numbers)
             if start >= 0 and data.find(numbers, start + 1) < 0:
                 holes.append(Hole(array, start, transposed))
                 break
-    return holes if len(holes) == len(LAYER) else []
+    return holes if len(holes) == len(head.arrays) else []
 
 
 def fill_holes(data: bytes, holes: Sequence[Hole], head: Head) -> bytes:
     """Return the bytes of a file with the numbers of a head in its holes."""
-    filled = bytearray(data)
+    filled, arrays = bytearray(data), head.arrays
     for hole in holes:
-        numbers = _bytes_of(head, hole.array, transposed=hole.transposed)
+        numbers = _bytes_of(arrays[hole.array], transposed=hole.transposed)
         filled[hole.start : hole.start + len(numbers)] = numbers
     return bytes(filled)
 
 
-def _bytes_of(head: Head, array: str, *, transposed: bool) -> bytes:
-    numbers: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = getattr(head, array)
+def _bytes_of(numbers: Floats, *, transposed: bool) -> bytes:
     return np.ascontiguousarray(numbers.T if transposed else numbers).astype("<f4").tobytes()
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from tasks.bottleneck.litert_forward import LiteRTForward, quantise_network
 from tasks.bottleneck.views import Pixels
 from tasks.concurrency import map_ordered
+from tasks.export import layers  # noqa: F401 (registers the layers of Keras models)
 from tasks.export.classifier import open_classifier
-from tasks.export.formats import KERAS, SAVED_MODEL, ExportFormat
-from tasks.export.writers import INPUT
+from tasks.export.formats import INPUT, KERAS, SAVED_MODEL, ExportFormat
 from tasks.hardware import available_cores
 from tasks.predict.models import Model
 from tasks.progress import Progress
@@ -45,7 +45,6 @@ def _open_saved_model(folder: Path) -> Predict:
 
 
 def _open_keras(folder: Path) -> Predict:
-    # `tasks.export.writers` has imported the model's own layers, which registers them.
     model = keras.saving.load_model(folder / KERAS.name, safe_mode=True)
     # The model's `predict` computes the same, and on 2 cores waits for 1 to 5 s in some processes.
     predict: Predict = tf.function(model, [tf.TensorSpec((None,), tf.string)], autograph=False)

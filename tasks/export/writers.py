@@ -1,6 +1,5 @@
 """Writes a classifier in each format."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -12,29 +11,25 @@ from tasks.bottleneck.litert_forward import convert_to_tflite, int8_network, qua
 from tasks.bottleneck.openvino_forward import convert_network, openvino_network
 from tasks.errors import BackboneError, ModelError
 from tasks.export import layers
-from tasks.export.classifier import Branch, Classifier, freeze_classifier
+from tasks.export.classifier import OUTPUTS, Branch, Classifier, freeze_classifier
 from tasks.export.formats import (
+    INPUT,
     KERAS,
-    KERAS_FOLDER,
-    LAYERS_FILE,
     OPENVINO,
     SAVED_MODEL,
     TFLITE,
     TFLITE_INT8,
     ExportFormat,
-    input_names,
 )
+from tasks.export.keras_file import save_keras
 from tasks.export.openvino_ir import write_openvino
 from tasks.export.tflite_merge import MergedModel, MergedPart
 from tasks.predict.models import Model
 from tasks.progress import Progress
-from tasks.runtime.tensorflow_import import keras, tf
+from tasks.runtime.tensorflow_import import tf
 from tasks.storage.layout import DataRoot
-from tasks.train.head import Head
 from tasks.train.settings import TrainSettings
 
-#: Name of the input of the SavedModel and the Keras model. TensorFlow Serving takes bytes as {"b64": "..."}.
-INPUT = "image_bytes"
 #: Bytes from which a constant of a graph becomes a variable of the SavedModel, in files that exports share.
 _SHARED_BYTES = 1024
 
@@ -125,14 +120,14 @@ class _Networks:
 
 
 def save_saved_model(classifier: Classifier, labels: tuple[str, ...], folder: Path) -> None:
-    """Write a SavedModel: photos' files, string [N], to labels, string [N], and probabilities, float32 [N, C].
+    """Write a SavedModel: photos' files, string [N], to labels, string [N], and the outputs of the classifier.
 
     The weights of the backbones are variables, whose files are the same for every head; the head is in the graph.
     """
     graph = freeze_classifier(classifier)
     nodes = graph.graph.node
     decoders, best = [layers.PhotoDecoder(**asdict(decode)) for decode in classifier.decodes], layers.BestLabel(labels)
-    own = () if classifier.head is None else (classifier.head.weights.tobytes(), classifier.head.biases.tobytes())
+    own = [] if classifier.head is None else [array.tobytes() for array in classifier.head.arrays.values()]
     module = tf.Module()
     shared = [node for node in nodes if node.op == "Const" and _is_shared(node.attr["value"].tensor, own)]
     module.shared = {
@@ -145,8 +140,8 @@ def save_saved_model(classifier: Classifier, labels: tuple[str, ...], folder: Pa
     def serve(photos: Any) -> dict[str, Any]:
         pixels = [tf.cast(decoder.call(photos), tf.uint8) for decoder in decoders]
         variables = {name: variable.read_value() for name, variable in module.shared.items()}
-        probabilities = graph.call(*pixels, constants=variables)
-        return {"label": best.call(probabilities), "probabilities": probabilities}
+        outputs = graph.call(*pixels, constants=variables)
+        return {"label": best.call(outputs[0]), **dict(zip(OUTPUTS, outputs, strict=False))}
 
     files = tf.TensorSpec((None,), tf.string, INPUT)
     # As a signature only: as a function of the module, it would store the graph a second time.
@@ -158,47 +153,6 @@ def save_saved_model(classifier: Classifier, labels: tuple[str, ...], folder: Pa
 
 def _is_shared(tensor: Any, own: Sequence[bytes]) -> bool:
     return len(tensor.tensor_content) >= _SHARED_BYTES and tensor.tensor_content not in own
-
-
-def save_keras(classifier: Classifier, labels: tuple[str, ...], folder: Path) -> None:
-    """Write a Keras model as a folder of files, and beside it the layers that it needs.
-
-    Raises:
-        ModelError: A backbone is a graph.
-    """
-    if any(branch.keras_model is None for branch in classifier.branches):
-        raise ModelError("The backbone is a graph, which Keras cannot hold.")
-    photos = keras.Input((), dtype="string", name=INPUT)
-    pixels = [
-        layers.PhotoDecoder(**asdict(decode), name=f"decode_{name}")(photos)
-        for decode, name in zip(classifier.decodes, input_names(len(classifier.decodes)), strict=True)
-    ]
-    head = _keras_head(classifier.head)
-    outputs = []
-    for crop in classifier.crops:
-        for view in range(classifier.views):
-            averages = [branch.keras_model(_keras_view(pixels[branch.pixels], view)) for branch in crop]  # type: ignore[misc]
-            outputs.append(head(keras.layers.Concatenate()(averages) if len(averages) > 1 else averages[0]))
-    probabilities = keras.layers.Average(name="probabilities")(outputs) if len(outputs) > 1 else outputs[0]
-    label = layers.BestLabel(labels, name="label")(probabilities)
-    model = keras.Model(photos, {"label": label, "probabilities": probabilities}, name="photos")
-    model.save(folder / KERAS_FOLDER, zipped=False)
-    shutil.copyfile(layers.__file__, folder / LAYERS_FILE)
-
-
-def _keras_view(pixels: Any, view: int) -> Any:
-    return keras.ops.flip(pixels, axis=2) if view else pixels
-
-
-def _keras_head(head: Head | None) -> Any:
-    if head is None:
-        return keras.layers.Softmax()
-    dense = keras.layers.Dense(len(head.labels), "softmax", name="head")
-    dense.build((None, len(head.weights)))
-    dense.set_weights([head.weights, head.biases])
-    if not head.rooted:
-        return dense
-    return lambda averages: dense(keras.ops.sign(averages) * keras.ops.sqrt(keras.ops.abs(averages)))
 
 
 def _to_tflite(branch: Branch, size: int) -> bytes:
@@ -227,7 +181,7 @@ def merge_tflite(parts: Sequence[MergedPart], classifier: Classifier) -> bytes:
         classifier: The head, the views and the crops.
 
     Returns:
-        A TFLite model: pixels, uint8 [1, S, S, 3], for each decode, to probabilities, float32 [1, C].
+        A TFLite model: pixels, uint8 [1, S, S, 3], for each decode, to the outputs of the classifier.
     """
     merged = MergedModel()
     part_of = {branch.pixels: part for branch, part in zip(classifier.branches, parts, strict=True)}
@@ -251,9 +205,9 @@ def merge_tflite(parts: Sequence[MergedPart], classifier: Classifier) -> bytes:
         for layer, width in enumerate(widths)
     ]
 
-    def head(*values: Any) -> Any:
+    def head(*values: Any) -> list[Any]:
         by_view = [tf.concat(values[start : start + len(widths)], 1) for start in range(0, len(values), len(widths))]
-        return tf.reduce_mean(classifier.apply_head(tf.concat(by_view, 0)), 0, keepdims=True)
+        return [tf.reduce_mean(each, 0, keepdims=True) for each in classifier.apply_head(tf.concat(by_view, 0))]
 
     flat = [output for view in averages for output in view]
     return merged.finish(merged.call(MergedPart(convert_to_tflite(head, inputs)), flat))

@@ -24,7 +24,7 @@ from tasks.storage.files import storage_at
 from tasks.storage.layout import DataRoot
 
 #: Increased when a model's prediction of a photo changes.
-CODE_VERSION = 1
+CODE_VERSION = 2
 ROWS_PER_SHARD = 1024
 ROWS_PER_GROUP = 4096
 
@@ -45,6 +45,7 @@ class FolderCounts:
     new: int  #: Photos predicted in this run.
     reused: int  #: Photos predicted before, and copies of other photos.
     labels: Mapping[str, int]  #: Photos by predicted label.
+    unknown: int | None  #: Photos that are unlike the training photos; None if the model has no threshold.
     reasons: Mapping[str, int]  #: Photos without a prediction by reason.
 
 
@@ -92,7 +93,8 @@ def predict_folder(source: FolderState, model_folder: AnyPath, root: DataRoot, p
     publish_parquet(root.below("predict", key) / "predictions.parquet", table, ROWS_PER_GROUP)
     new = len(pending) - unstored["predicted"].null_count
     labels, reasons = (Counter(rows[name].drop_null().to_pylist()) for name in ("predicted", "reason"))
-    return FolderCounts(new, labels.total() - new, dict(sorted(labels.items())), dict(sorted(reasons.items())))
+    unknown = pc.sum(rows["unknown"]).as_py()
+    return FolderCounts(new, labels.total() - new, dict(sorted(labels.items())), unknown, dict(sorted(reasons.items())))
 
 
 def _hash(source: FolderState, hash_file: AnyPath, progress: Progress) -> pa.Table:

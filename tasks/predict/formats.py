@@ -24,6 +24,8 @@ class Row(NamedTuple):
     sha256: str | None  #: Its key; None if it could not be read.
     #: Labels with their probabilities, the most probable first; empty if it could not be decoded.
     ranked: tuple[tuple[str, float], ...]
+    novelty: float | None  #: How unlike the training photos it is, in nats; None without a prediction or threshold.
+    unknown: bool | None  #: Whether its novelty exceeds the threshold of the model; None likewise.
     reason: str | None  #: The reason for having no prediction, or None.
     message: str | None  #: Cause and remedy, or None.
 
@@ -35,18 +37,24 @@ def rows_of(tables: Iterable[pa.Table], labels: Sequence[str], top: int) -> Iter
             pairs = zip(labels, row["probabilities"] or (), strict=False)
             ranked = sorted(pairs, key=lambda pair: -pair[1])[:top]
             rounded = tuple((label, round(probability, _DECIMALS)) for label, probability in ranked)
-            yield Row(row["path"], row["sha256"], rounded, row["reason"], row["message"])
+            novelty = None if row["novelty"] is None else round(row["novelty"], _DECIMALS)
+            yield Row(row["path"], row["sha256"], rounded, novelty, row["unknown"], row["reason"], row["message"])
 
 
 def write_csv(rows: Iterable[Row], top: int, file: TextIO) -> None:
-    """Write rows as CSV with a header: predicted and probability, then predicted_2, probability_2 and so on."""
+    """Write rows as CSV with a header: predicted and probability, then predicted_2, probability_2 and so on.
+
+    `unknown` is true, false or empty.
+    """
     suffixes = ["", *(f"_{rank}" for rank in range(2, top + 1))]
     ranked = [f"{name}{suffix}" for suffix in suffixes for name in ("predicted", "probability")]
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["path", *ranked, "reason", "message", "sha256"])
+    writer.writerow(["path", *ranked, "novelty", "unknown", "reason", "message", "sha256"])
     for row in rows:
         values = [value for pair in row.ranked for value in pair]
-        writer.writerow([row.path, *values, *[""] * (len(ranked) - len(values)), row.reason, row.message, row.sha256])
+        values += [""] * (len(ranked) - len(values))
+        unknown = "" if row.unknown is None else str(row.unknown).lower()
+        writer.writerow([row.path, *values, row.novelty, unknown, row.reason, row.message, row.sha256])
 
 
 def write_json(rows: Iterable[Row], file: TextIO) -> None:
@@ -59,6 +67,8 @@ def write_json(rows: Iterable[Row], file: TextIO) -> None:
             "predicted": predicted,
             "probability": probability,
             "probabilities": dict(row.ranked) or None,
+            "novelty": row.novelty,
+            "unknown": row.unknown,
             "reason": row.reason,
             "message": row.message,
             "sha256": row.sha256,

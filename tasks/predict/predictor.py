@@ -1,4 +1,4 @@
-"""Runs a model: from pixels to the probabilities of its labels, the same as in its evaluation."""
+"""Runs a model: from pixels to the probabilities of its labels, the same as in its evaluation, and the novelty."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -14,11 +14,17 @@ from tasks.predict.models import Model
 from tasks.progress import Progress
 from tasks.storage.layout import DataRoot
 from tasks.train.features import FeaturePart, columns_of, head_values, parts_of
-from tasks.train.head import Floats, load_head
+from tasks.train.head import Floats, Predictions, load_head
 from tasks.train.settings import TrainSettings
 
-#: Batch size, workers and function of a loaded model: see `Predictor`.
-_Loaded = tuple[int, int, Callable[[Sequence[Pixels]], Floats]]
+
+class _Loaded(NamedTuple):
+    """A loaded model; see `Predictor`."""
+
+    batch_size: int
+    workers: int
+    threshold: float | None
+    predict: Callable[[Sequence[Pixels]], Predictions]
 
 
 class Predictor:
@@ -29,6 +35,7 @@ class Predictor:
         decodes: The ways to decode photos for it.
         batch_size: Photos that `predict_batch` takes at most.
         workers: Threads that may call `predict_batch` at once, and should, to keep the machine busy.
+        threshold: Novelty above which a photo is unknown; None if the model has none.
 
     Raises:
         ModelError: Its head or network is missing.
@@ -48,9 +55,9 @@ class Predictor:
                 f"The model in {model.folder} is incomplete: {exc.filename or exc} is missing. Delete the folder and "
                 "start the run again that trained it."
             ) from exc
-        self.batch_size, self.workers, self._batch = loaded
+        self.batch_size, self.workers, self.threshold, self._batch = loaded
 
-    def predict_batch(self, pixels: Sequence[Pixels]) -> Floats:
+    def predict_batch(self, pixels: Sequence[Pixels]) -> Predictions:
         """Predict a batch of N photos.
 
         Args:
@@ -58,16 +65,25 @@ class Predictor:
                 255.
 
         Returns:
-            float32 [N, C], in the order of the model's labels; each row sums to 1.
+            The predictions, in the order of the model's labels.
         """
         return self._batch(pixels)
 
     def predict(self, pixels: Sequence[Pixels]) -> Floats:
-        """Predict any number of photos; see `predict_batch`."""
+        """Predict the probabilities of any number of photos, float32 [N, C]; see `predict_batch`."""
         starts = range(0, len(pixels[0]), self.batch_size)
         batches = ([pictures[start : start + self.batch_size] for pictures in pixels] for start in starts)
-        predicted = map_ordered(self._batch, batches, self.workers)
+        predicted = (each.probabilities for each in map_ordered(self._batch, batches, self.workers))
         return np.concatenate([np.empty((0, len(self.model.labels)), np.float32), *predicted])
+
+
+class Embedding(NamedTuple):
+    """Computes the inputs of a head."""
+
+    batch_size: int  #: Photos in a call at most.
+    workers: int  #: Threads that may call it at once.
+    #: From pictures, uint8 [N, S, S, 3] for each way to decode, to the inputs of the head, float32 [N, V, D].
+    embed: Callable[[Sequence[Pixels]], Floats]
 
 
 class _Embedder(NamedTuple):
@@ -87,20 +103,27 @@ class _Embedder(NamedTuple):
 
 
 def _open_head(model: Model, settings: TrainSettings, progress: Progress) -> _Loaded:
-    head, columns = load_head(model.folder), columns_of(settings)
+    head, (batch_size, workers, embed) = load_head(model.folder), open_embedding(model, settings, progress)
+    return _Loaded(batch_size, workers, head.threshold, lambda pixels: head.predict(embed(pixels)))
+
+
+def open_embedding(model: Model, settings: TrainSettings, progress: Progress) -> Embedding:
+    """Load the backbones of a head with these settings; for the errors see `Predictor`."""
+    columns = columns_of(settings)
     embedders = [_open_embedder(part, model, settings, progress) for part in parts_of(settings)]
     shape = sum(crop.all_views for crop in settings.crops), len(columns.steps)
 
-    def batch(pixels: Sequence[Pixels]) -> Floats:
+    def embed(pixels: Sequence[Pixels]) -> Floats:
         numbers = np.zeros((len(pixels[0]), *shape), columns.dtype)
         for embedder in embedders:
             own = embedder.embed(pixels[embedder.decode])
             first = embedder.part.views.start
             numbers[:, first : first + own.shape[1], embedder.part.numbers] = own
-        return head.probabilities(head_values(numbers, settings, columns))
+        return head_values(numbers, settings, columns)
 
     forwards = [embedder.forward for embedder in embedders]
-    return min(each.batch_size for each in forwards), min(each.workers for each in forwards), batch
+    batch_size, workers = (min(getattr(each, name) for each in forwards) for name in ("batch_size", "workers"))
+    return Embedding(batch_size, workers, embed)
 
 
 def _open_embedder(part: FeaturePart, model: Model, settings: TrainSettings, progress: Progress) -> _Embedder:
@@ -118,4 +141,4 @@ def _open_network(model: Model, progress: Progress) -> _Loaded:
     with progress.preparing("network"):
         network = read_network(model.folder, model.prepared[0]).predictor()
     # One batch uses all cores; meanwhile, a second thread decodes the next one.
-    return BATCH_SIZE, 2, lambda pixels: network(pixels[0])
+    return _Loaded(BATCH_SIZE, 2, None, lambda pixels: Predictions(network(pixels[0]), None))

@@ -24,8 +24,9 @@ from tasks.predict.hash_and_decode import hash_and_decode
 from tasks.predict.predictor import Predictor
 from tasks.progress import Progress
 from tasks.shards.schemas import PREDICTED
-from tasks.train.head import Floats
+from tasks.train.head import Floats, Predictions
 
+NO_PREDICTIONS = Predictions(np.empty((0, 0), np.float32), None)
 #: In place of the decode stage's messages, which mention the snapshot.
 _MESSAGES = {
     Reason.VANISHED: "There is no such file. Check its path.",
@@ -49,8 +50,8 @@ def predict_photos(
         pictures = [(each.result, *each.others) for each in results if isinstance(each.result, Picture)]
         # One array for each way to decode.
         pixels = [np.stack([read_pixels(picture.image) for picture in same]) for same in zip(*pictures, strict=True)]
-        probabilities = predictor.predict_batch(pixels) if pixels else np.empty((0, 0), np.float32)
-        return tabulate(results, probabilities, predictor.model.labels)
+        predictions = predictor.predict_batch(pixels) if pixels else NO_PREDICTIONS
+        return tabulate(results, predictions, predictor.model.labels, predictor.threshold)
 
     progress.start(len(photos), "photo")
     with closing(_read(photos, folder, predictor.decodes)) as batches:
@@ -84,24 +85,41 @@ def _groups(batches: Iterable[list[DecodeResult]], size: int) -> Iterator[list[D
         yield group
 
 
-def tabulate(results: Sequence[DecodeResult], probabilities: Floats, labels: Sequence[str]) -> pa.Table:
+def tabulate(
+    results: Sequence[DecodeResult], predictions: Predictions, labels: Sequence[str], threshold: float | None = None
+) -> pa.Table:
     """Make a table of the columns of `PREDICTED`.
 
     Args:
         results: The photos, N of them with a picture.
-        probabilities: Predictions of those with a picture, in their order: float32 [N, C].
+        predictions: Predictions of those with a picture, in their order.
         labels: The labels, C.
+        threshold: Novelty above which a photo is unknown; None if the model has none.
     """
-    remaining = iter(probabilities)
-    return pa.Table.from_pylist([_row(each, remaining, labels) for each in results], PREDICTED)
+    predicted = (_columns(*each, labels, threshold) for each in zip(*_by_photo(predictions), strict=True))
+    return pa.Table.from_pylist([_row(each, predicted) for each in results], PREDICTED)
 
 
-def _row(decoded: DecodeResult, probabilities: Iterator[Floats], labels: Sequence[str]) -> dict[str, Any]:
+def _by_photo(predictions: Predictions) -> tuple[Iterable[Floats], Iterable[float | None]]:
+    probabilities, novelty = predictions
+    return probabilities, [None] * len(probabilities) if novelty is None else novelty.tolist()
+
+
+def _columns(
+    probabilities: Floats, novelty: float | None, labels: Sequence[str], threshold: float | None
+) -> dict[str, Any]:
+    best = int(probabilities.argmax())
+    known = {"predicted": labels[best], "probability": probabilities[best], "probabilities": probabilities}
+    # Without a threshold, the novelty of a photo says nothing.
+    if novelty is None or threshold is None:
+        return known
+    return {**known, "novelty": novelty, "unknown": novelty > threshold}
+
+
+def _row(decoded: DecodeResult, predicted: Iterator[dict[str, Any]]) -> dict[str, Any]:
     photo, result = decoded.photo, decoded.result
     # A name that is not UTF-8 has lone surrogates, which Parquet cannot store.
     row = {"path": photo.path.encode(errors="backslashreplace").decode(), "sha256": photo.sha256 or None}
     if not isinstance(result, Picture):
         return {**row, "reason": str(result.reason), "message": _MESSAGES.get(result.reason, result.message)}
-    own = next(probabilities)
-    best = int(own.argmax())
-    return {**row, "predicted": labels[best], "probability": own[best], "probabilities": own}
+    return {**row, **next(predicted)}

@@ -108,6 +108,7 @@ class PredictFolder(StageTask):
             reused=counts.reused,
             details={
                 "labels": dict(counts.labels),
+                "unknown": counts.unknown,
                 "unreadable": sum(counts.reasons.values()),
                 "reasons": dict(counts.reasons),
                 **self.source.listing.summarise_ignored().details(),
@@ -124,6 +125,9 @@ class PredictFolder(StageTask):
         lines = [("Model", self.model_folder), ("Photos", f"{manifest.photos:,} predicted{_unreadable(manifest)}")]
         if manifest.photos:
             lines.append(("Labels", ", ".join(f"{label} {count:,}" for label, count in details["labels"].items())))
+        if details["unknown"] is not None:
+            counted = f"{details['unknown']:,} of {manifest.photos:,} photos: unlike the training photos"
+            lines.append(("Unknown", counted))
         # Other files of the folder, which may have changed since the predictions were made.
         lines += self.source.listing.summarise_ignored().lines("No photo")
         lines.append(("Predictions", self.manifest_path().with_name("predictions.parquet")))

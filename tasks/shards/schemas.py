@@ -72,14 +72,17 @@ NEAR_DUPLICATES = _schema(
 )
 
 #: One row for each predicted photo. If it could not be read or decoded, `reason` and `message` say why and the
-#: prediction is null; `sha256` is null too if no bytes could be read.
+#: prediction is null; `sha256` is null too if no bytes could be read. `novelty` and `unknown` are null if the model has
+#: no threshold.
 PREDICTED = _schema(
-    nullable={"sha256", "predicted", "probability", "probabilities", "reason", "message"},
+    nullable={"sha256", "predicted", "probability", "probabilities", "novelty", "unknown", "reason", "message"},
     path=pa.string(),
     sha256=pa.string(),
     predicted=pa.string(),
     probability=pa.float32(),
     probabilities=pa.list_(pa.float32()),
+    novelty=pa.float32(),
+    unknown=pa.bool_(),
     reason=pa.string(),
     message=pa.string(),
 )

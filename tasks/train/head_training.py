@@ -3,14 +3,18 @@
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.snapshot.splits import SPLIT_TENTHS
 from tasks.storage.files import lock_folder
+from tasks.train.features import head_values
 from tasks.train.head import Head, save_head
 from tasks.train.lda_training import LdaTrainer, read_left_out
+from tasks.train.novelty import FALSE_ALARMS, calibrate
 from tasks.train.photos import EmbeddedPhotos, keep_photos
 from tasks.train.scores import Score
 from tasks.train.settings import ClassicRecipe, LdaRecipe
@@ -19,6 +23,8 @@ from tasks.train.training_state import CHECKPOINTS, Training, TrainingContext, a
 
 #: Bottlenecks in all steps of a training from which on it takes some seconds, long enough for watching it.
 WORTH_WATCHING = 400_000
+#: Test photos that calibrate the novelty at most: the rate of false alarms then varies by 0.2 points.
+MAX_TEST_PHOTOS = 10_000
 
 
 class TrainedHead(NamedTuple):
@@ -58,6 +64,7 @@ def train_head(
             head, trained = _fit_classic(photos, settings.recipe, folder, progress)
         facts = {
             **head.facts,
+            "novelty": _calibrate_novelty(head, photos),
             "snapshot": snapshot,
             "bottlenecks": [bottleneck.key for bottleneck in settings.bottlenecks],
             "settings": asdict(settings),
@@ -77,6 +84,17 @@ def _fit_lda(photos: EmbeddedPhotos, folder: AnyPath | None, progress: Progress)
     choice = {name: getattr(best, name) for name in ("shrinkage", "layer_weight", "temperature")}
     head = replace(head, facts={"choices": [asdict(score) for score in ranked]})
     return head, TrainedHead(len(left_out.labels), Score(best.accuracy, best.log_loss), choice)
+
+
+def _calibrate_novelty(head: Head, photos: EmbeddedPhotos) -> dict[str, Any]:
+    """Measure the novelty of the test photos, and return the facts for head.json; see `calibrate`."""
+    features, test = photos.features, photos.of("test")
+    # Photos are sorted by hashes, so that the first ones are a random sample.
+    test &= np.cumsum(test) <= MAX_TEST_PHOTOS
+    blocks = (head_values(numbers, features.settings, features.columns) for _, numbers in features.blocks(test))
+    novelty = np.concatenate([np.empty(0, np.float32), *(head.predict(values).novelty for values in blocks)])
+    score = "energy" if head.background is None else "relative energy"
+    return {"score": score, **calibrate(novelty, FALSE_ALARMS)}
 
 
 def _fit_classic(

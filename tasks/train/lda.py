@@ -47,7 +47,7 @@ class Discriminant:
     def __init__(self, statistics: Statistics, *, uniform_prior: bool = False) -> None:
         self.counts, self._products = statistics.counts, statistics.products
         self.rows = self.counts.sum()
-        self._shares = self.counts / self.rows
+        self.shares = self.counts / self.rows
         self.mean = statistics.sums.sum(axis=0) / self.rows
         variance = self._products.diagonal() / self.rows - self.mean**2
         self.deviation = np.sqrt(np.maximum(variance, _LEAST_DEVIATION**2))
@@ -56,7 +56,7 @@ class Discriminant:
         self.means = np.where(present[:, None], means, self.mean)
         self.standardised_means = (self.means - self.mean) / self.deviation
         self.uniform_prior = uniform_prior
-        self.log_prior = _log(present / present.sum() if uniform_prior else self._shares)
+        self.log_prior = _log(present / present.sum() if uniform_prior else self.shares)
 
     def solve(self, shrinkage: float, weights: Doubles, workspace: Matrix | None = None) -> "Solution":
         """Solve for the layer.
@@ -91,7 +91,7 @@ class Discriminant:
         if len(kept) < len(products):
             products = np.asfortranarray(products[np.ix_(kept, kept)])
         means = self.means[:, kept]
-        weighted_means = self._shares[:, None] * means
+        weighted_means = self.shares[:, None] * means
 
         def compute_block(lower: slice, columns: slice) -> None:
             block = products[lower, columns] / self.rows

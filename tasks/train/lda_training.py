@@ -15,6 +15,7 @@ from tasks.bottleneck.quantisation import Floats, Numbers
 from tasks.train.features import Columns, columns_of
 from tasks.train.head import Head, probabilities
 from tasks.train.lda import Discriminant, Layer, Matrix, Solution
+from tasks.train.novelty import fit_background
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.scores import Score, fit_temperature
 from tasks.train.settings import LdaRecipe, TrainSettings
@@ -115,7 +116,7 @@ class LdaTrainer:
         _descend(weights, 0, lambda value: loss(shrinkage, value))
         loss(shrinkage, weights[-1])
         (best, layer), *_ = ranked = sorted(tried.values(), key=lambda pair: pair[0].log_loss)
-        return self._head(layer, best.temperature), tuple(score for score, _ in ranked)
+        return self._head(discriminant, layer, best.temperature), tuple(score for score, _ in ranked)
 
     def search_on(self, numbers: Numbers, labels: Labels) -> tuple[Head, tuple[LeftOutScore, ...]]:
         """Search on photos whose numbers are in memory: uint8 or int16 [n, V, D], labels int64 [n]."""
@@ -126,8 +127,9 @@ class LdaTrainer:
 
     def fit(self, statistics: Statistics, choice: LeftOutScore) -> Head:
         """Fit a head with the chosen parameters."""
-        solution = self._solve(self._discriminant(statistics), choice.shrinkage, choice.layer_weight)
-        return self._head(solution.layer, choice.temperature)
+        discriminant = self._discriminant(statistics)
+        solution = self._solve(discriminant, choice.shrinkage, choice.layer_weight)
+        return self._head(discriminant, solution.layer, choice.temperature)
 
     def solve_for_folds(self, statistics: Statistics, choice: LeftOutScore, folds: int) -> Solution:
         """Solve on the statistics of all photos for predicting each fold by all others with the chosen parameters.
@@ -157,12 +159,14 @@ class LdaTrainer:
         temperature = fit_temperature(scores, left_out.labels)
         return temperature, Score.of(probabilities(scores / np.float32(temperature)), left_out.labels)
 
-    def _head(self, layer: Layer, temperature: float) -> Head:
+    def _head(self, discriminant: Discriminant, layer: Layer, temperature: float) -> Head:
         """Return the layer on square roots in place of centred numbers, with its scores divided by the temperature."""
         weights = layer.weights / self.columns.steps[:, None].astype(np.float64)
         biases = layer.biases - centre_of(self.columns.dtype) * layer.weights.sum(axis=0)
         scaled_weights, scaled_biases = ((each / temperature).astype(np.float32) for each in (weights, biases))
-        return Head(self.labels, scaled_weights, scaled_biases, rooted=True, facts={})
+        products = (discriminant.means - discriminant.mean) @ layer.weights
+        background = fit_background(products, discriminant.shares, discriminant.log_prior, temperature)
+        return Head(self.labels, scaled_weights, scaled_biases, rooted=True, facts={}, background=background)
 
 
 def _descend(values: Sequence[float], start: int, loss: Callable[[float], float]) -> float:

@@ -9,7 +9,9 @@ from tasks.decode.settings import DecodeSettings, Encoding
 from tasks.keys import fingerprint
 
 #: Raised when the same settings give another head.
-CODE_VERSION = 3
+CODE_VERSION = 4
+#: The earlier version whose heads can be used: they lack the novelty.
+_EARLIER_VERSION = 3
 #: Raised when the same settings give another network.
 NETWORK_VERSION = 1
 
@@ -89,16 +91,20 @@ class TrainSettings:
             return tuple(range(first.views, first.all_views)) if first.distortion else (0,)
         return tuple(range(sum(crop.all_views for crop in self.crops)))
 
-    def key(self, snapshot: str) -> str:
-        """Return the key of the head of a snapshot."""
+    def key(self, snapshot: str, code_version: int = CODE_VERSION) -> str:
+        """Return the key of the head of a snapshot, trained by this or another version."""
         return fingerprint(
             {
                 **asdict(self),
                 "bottlenecks": [bottleneck.key for bottleneck in self.bottlenecks],
                 "snapshot": snapshot,
-                "code_version": CODE_VERSION,
+                "code_version": code_version,
             }
         )
+
+    def readable_keys(self, snapshot: str) -> tuple[str, ...]:
+        """Return the keys of the heads of a snapshot that this version can use."""
+        return tuple(self.key(snapshot, version) for version in (CODE_VERSION, _EARLIER_VERSION))
 
 
 @dataclass(frozen=True)
@@ -132,3 +138,7 @@ class FinetuneSettings:
         return fingerprint(
             {**asdict(self), "decode": self.decode.key, "snapshot": snapshot, "code_version": NETWORK_VERSION}
         )
+
+    def readable_keys(self, snapshot: str) -> tuple[str, ...]:
+        """Return the keys of the networks of a snapshot that this version can use."""
+        return (self.key(snapshot),)

@@ -59,7 +59,7 @@ def read_announced(folder: AnyPath) -> Training | None:
         return None
     try:
         training = settings_from(Training, {name: values[name] for name in ("settings", "snapshot")})
-        if training.settings.key(training.snapshot) != folder.name:
+        if folder.name not in training.settings.readable_keys(training.snapshot):
             raise ValueError("its key is another one")
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise StoreError(

@@ -23,6 +23,7 @@ from tasks.progress import NullProgress
 from tasks.runtime.tensorflow_import import keras, tf
 from tasks.train.head import Head, load_head, save_head
 from tasks.train.network import Network, build_network, save_network
+from tasks.train.novelty import Background, measure_novelty
 from tasks.train.settings import ClassicRecipe, LdaRecipe, TrainSettings
 from tests.backbone.networks import SIZE, classifier, export, freeze_model, headless, save
 from tests.train.examples import CLASSIC, FINETUNE, LDA
@@ -37,7 +38,8 @@ def made_up_head(width: int, *, rooted: bool) -> Head:
     random = np.random.default_rng(0)
     weights = random.normal(size=(width, len(LABELS))).astype(np.float32)
     biases = random.normal(size=len(LABELS)).astype(np.float32)
-    return Head(LABELS, weights, biases, rooted, {})
+    layer = (random.normal(size=shape).astype(np.float32) for shape in ((len(LABELS), len(LABELS)), len(LABELS)))
+    return Head(LABELS, weights, biases, rooted, {}, Background(*layer) if rooted else None)
 
 
 def save_backbone(kind: str, folder: Path) -> Prepared:
@@ -73,8 +75,13 @@ def open_trained(model: Model) -> Classifier:
 def assert_predicts_like_the_pipeline(model: Model, pixels: npt.NDArray[np.uint8]) -> None:
     """Compare the predictions; only the pipeline quantises square roots."""
     graph = freeze_classifier(open_trained(model))
-    expected = Predictor(model, NullProgress()).predict([pixels])
-    np.testing.assert_allclose(tf.function(graph.call)(pixels), expected, atol=0.005)
+    expected, novelty = Predictor(model, NullProgress()).predict_batch([pixels])
+    probabilities, *others = tf.function(graph.call)(pixels)
+    np.testing.assert_allclose(probabilities, expected, atol=0.005)
+    assert len(others) == (0 if novelty is None else 1)
+    if novelty is not None:
+        np.testing.assert_allclose(others[0][:, 0], novelty, rtol=0.02, atol=0.02)
+        assert np.ptp(novelty) > 0.1
     # If all were the same, any function of the pixels would pass.
     assert np.ptp(expected, axis=0).max() > 0.05
 
@@ -124,5 +131,8 @@ def test_int8_network_of_several_layers_gives_the_head_the_layers_that_it_takes(
     values = np.sign(used) * np.sqrt(np.abs(used)) if opened.head.rooted else used
     expected = scipy.special.softmax(values @ opened.head.weights + opened.head.biases, axis=-1).mean(axis=1)
     merged = merge_tflite([MergedPart(int8)], opened)
-    np.testing.assert_allclose(LiteRTForward(merged, 1)(pixels), expected, atol=1e-5)
+    predicted = LiteRTForward(merged, 1)(pixels)
+    np.testing.assert_allclose(predicted[:, :-1], expected, atol=1e-5)
+    novelty = measure_novelty(opened.head.scores(values), opened.head.background)
+    np.testing.assert_allclose(predicted[:, -1], novelty, rtol=1e-4)
     assert np.ptp(expected, axis=0).max() > 0.05

@@ -18,11 +18,14 @@ from tasks.evaluate.settings import EvaluateSettings
 from tasks.export.card import write_card
 from tasks.export.classifier import open_classifier
 from tasks.export.formats import FORMATS as ALL
+from tasks.export.photos import StoredPictures
+from tasks.export.runners import run_pixels
 from tasks.export.task import ExportModel
 from tasks.export.template import temporary_files_in
 from tasks.export.writers import write_formats
 from tasks.hardware import find_hardware
 from tasks.predict.models import Model
+from tasks.predict.predictor import Predictor
 from tasks.progress import NullProgress
 from tasks.run_context import RunContext
 from tasks.runtime.openvino_import import ov
@@ -115,13 +118,48 @@ def test_keras_model_and_saved_model_take_image_bytes_and_return_label_and_proba
     folder = exported.write(tmp_path / "files")
     model = keras.saving.load_model(folder / "model.keras", safe_mode=True)
     assert [tensor.name for tensor in model.inputs] == ["image_bytes"]
-    assert set(model.output) == {"label", "probabilities"}
+    assert set(model.output) == {"label", "probabilities", "novelty"}
     (signature,) = tf.saved_model.load(str(folder)).signatures.items()
     name, function = signature
     assert name == "serving_default", "TensorFlow Serving needs it"
     assert function.structured_input_signature[1] == {"image_bytes": tf.TensorSpec((None,), tf.string, "image_bytes")}
     outputs = {name: (output.dtype, output.shape.rank) for name, output in function.structured_outputs.items()}
-    assert outputs == {"label": (tf.string, 1), "probabilities": (tf.float32, 2)}
+    assert outputs == {"label": (tf.string, 1), "probabilities": (tf.float32, 2), "novelty": (tf.float32, 2)}
+
+
+def test_every_format_gives_the_novelty_of_the_pipeline(exported: Exported, tmp_path: Path) -> None:
+    folder, model = exported.write(tmp_path / "files"), exported.model
+    (decode,) = model.decodes
+    keys = exported.trained.evaluated()["sha256"].to_pylist()
+    pixels = StoredPictures(exported.trained.root, model.decodes).read(keys, decode)
+    predictor = Predictor(model, NullProgress())
+    parts = [predictor.predict_batch([part]).novelty for part in np.array_split(pixels, len(pixels))]
+    expected = np.concatenate([part for part in parts if part is not None])
+    spread = np.ptp(expected)
+    assert spread > 0
+    for each in ALL:
+        if not each.decodes:
+            novelty = run_pixels(each, folder, [pixels], len(LABELS)).novelty
+            assert novelty is not None
+            most = 0.2 if each.precision == "int8" else 0.05
+            np.testing.assert_allclose(novelty, expected, atol=most * spread, err_msg=each.name)
+    files = [(exported.trained.photos / path).read_bytes() for path in exported.trained.evaluated()["path"].to_pylist()]
+    keras_model = keras.saving.load_model(folder / "model.keras", safe_mode=True)
+    saved = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    of_keras, of_saved = keras_model(tf.constant(files)), saved(image_bytes=tf.constant(files))
+    # TensorFlow decodes photos a little differently.
+    np.testing.assert_allclose(of_saved["novelty"][:, 0], expected, atol=0.2 * spread)
+    np.testing.assert_allclose(of_keras["novelty"], of_saved["novelty"], rtol=1e-3, atol=1e-3)
+
+
+def test_the_threshold_of_the_novelty_is_in_the_figures_and_in_the_card(exported: Exported, tmp_path: Path) -> None:
+    assert read_json(exported.folder / "metrics.json")["novelty"]["threshold"] is None, "4 test photos are too few"
+    assert "No threshold is known" in (exported.folder / "README.md").read_text()
+    novelty = {"threshold": 1.25, "false_alarms": 0.05, "test_photos": 218}
+    trained, export = exported.trained, replace(exported.export, novelty=novelty)
+    write_card(exported.model, export, trained.results, trained.root, tmp_path / "README.md")
+    told = "Above 1.25, the photo is probably of something else: of 218 test photos, 5 % are above."
+    assert told in " ".join((tmp_path / "README.md").read_text().split())
 
 
 def test_card_tells_of_data_figures_and_licences(exported: Exported) -> None:
@@ -158,11 +196,12 @@ def test_openvino_model_takes_any_number_of_photos_in_the_layout_that_its_model_
     exported: Exported, tmp_path: Path
 ) -> None:
     model = ov.Core().read_model(exported.write(tmp_path / "files") / "model.xml")
-    (pixels,), (probabilities,) = model.inputs, model.outputs
-    assert (pixels.get_any_name(), probabilities.get_any_name()) == ("pixels", "probabilities")
+    (pixels,), (probabilities, novelty) = model.inputs, model.outputs
+    names = [each.get_any_name() for each in (pixels, probabilities, novelty)]
+    assert names == ["pixels", "probabilities", "novelty"]
     assert (str(pixels.partial_shape), pixels.get_element_type()) == ("[?,16,16,3]", ov.Type.u8)
     assert str(model.get_parameters()[0].get_layout()) == "[N,H,W,C]"
-    assert str(probabilities.partial_shape) == "[?,2]"
+    assert (str(probabilities.partial_shape), str(novelty.partial_shape)) == ("[?,2]", "[?,1]")
 
 
 @pytest.mark.parametrize(
@@ -220,7 +259,7 @@ def test_export_of_another_head_fills_the_template_without_loading_tensorflow(tm
     assert (folders[0] / shared).samefile(folders[1] / shared)
     for name in ("saved_model.pb", "model.tflite", "model-int8.tflite", "model.bin"):
         one, other = (np.frombuffer((folder / name).read_bytes(), np.uint8) for folder in folders)
-        assert 0 < (one != other).sum() <= 4 * (8 + 1) * len(LABELS), name
+        assert 0 < (one != other).sum() <= 4 * (8 + 1 + len(LABELS) + 1) * len(LABELS), name
     photos = [path.read_bytes() for path in sorted(trained.photos.glob("*/*.jpg"))[:4]]
     answers = [tf.saved_model.load(str(folder)).signatures["serving_default"] for folder in folders]
     one, other = (answer(image_bytes=tf.constant(photos))["probabilities"].numpy() for answer in answers)

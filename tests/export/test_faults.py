@@ -47,7 +47,7 @@ class Ready:
         noise = np.random.default_rng(7).normal(0, 0.3, self.values.shape) * self.values.std(axis=(0, 1))
         own = self.values if precision == "float32" else (self.values + noise).astype(np.float32)
         expected, sample = self.reference(self.values), range(SAMPLE)
-        probabilities = tf.function(classifier.probabilities)(self.pixels[:SAMPLE]).numpy()
+        probabilities = tf.function(classifier.predict)(self.pixels[:SAMPLE])[0].numpy()
         figures = compare(self.reference(own), expected.probabilities)
         figures["in_its_precision"] = compare(expected.take(sample), probabilities)
         return find_refusal({"model.tflite": figures}, precision)

@@ -51,8 +51,9 @@ def test_format_in_another_precision_than_the_model_predicts_like_the_pipeline_i
     predicted = predict_in(precision, done, keys)
     pixels = StoredPictures(done.trained.root, done.model.decodes).read(keys, done.model.decodes[0])
     (format_,) = (each for each in ALL if each.name == name)
-    exported = run_pixels(format_, done.write(tmp_path / "files"), [pixels])
-    np.testing.assert_allclose(exported, predicted, atol=0.01)
+    exported = run_pixels(format_, done.write(tmp_path / "files"), [pixels], len(LABELS))
+    np.testing.assert_allclose(exported.probabilities, predicted, atol=0.01)
+    assert (exported.novelty is None) == (way.precision is None), "a fine-tuned network has no novelty"
     assert not np.allclose(predicted, reference.probabilities, rtol=1e-2, atol=0)
     # A second call reads the vectors that the first one kept, in any order of the photos.
     np.testing.assert_array_equal(predict_in(precision, done, keys[::-1])[::-1], predicted)

@@ -3,14 +3,16 @@
 import csv
 import io
 import json
+import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.storage.files import publish_json
+from tasks.storage.files import publish_json, read_json
 from tests.pipeline.command import Finished, assert_error, luigi, verb
 from tests.pipeline.test_cli import IMPORTS
 from tests.predict.trained import COUNT, Trained, Way, draw, train
@@ -47,6 +49,39 @@ def test_table_has_a_line_for_each_photo(trained: Trained, photos: Path) -> None
     assert lines[-1].split()[1:] == ["-", "-", "-", "unknown", "format"]
     assert f"{photos}/broken.jpg: Its content is no photo" in done.errors
     assert "1 of 4 photos could not be read." in done.errors
+
+
+@pytest.fixture
+def strict(trained: Trained, tmp_path: Path) -> Trained:
+    """The same model with a threshold that every photo exceeds."""
+    shutil.copytree(trained.root.path, tmp_path / "data", symlinks=True)
+    root = replace(trained.root, path=tmp_path / "data")
+    file = root.train(trained.folder.name) / "head.json"
+    facts = read_json(file)
+    publish_json(file, {**facts, "novelty": {**facts["novelty"], "threshold": -1e9}})
+    return replace(trained, root=root, folder=file.parent)
+
+
+def test_unknown_photos_are_marked_in_every_format_and_counted(strict: Trained, photos: Path, tmp_path: Path) -> None:
+    table = predict(strict, "flowers", photos / "0.jpg").output
+    assert re.search(r"unknown \((blue|red)\)", table)
+    rows = list(csv.DictReader(io.StringIO(predict(strict, "flowers", photos, "--format", "csv").output)))
+    assert [row["unknown"] for row in rows] == ["true", "true", "true", ""]
+    objects = json.loads(predict(strict, "flowers", photos, "--format", "json").output)
+    assert [each["unknown"] for each in objects] == [True, True, True, None]
+    assert [str(each["novelty"]) for each in objects[:3]] == [row["novelty"] for row in rows[:3]]
+    predict(strict, "flowers", photos, "--output", tmp_path / "out.parquet")
+    read = pq.read_table(tmp_path / "out.parquet")
+    assert read["unknown"].to_pylist() == [True, True, True, None]
+    assert read["novelty"].null_count == 1
+    assert "Unknown      3 of 3 photos: unlike the training photos" in predict_folder(strict, folder=photos).output
+
+
+def test_model_without_a_threshold_calls_no_photo_unknown(trained: Trained, photos: Path) -> None:
+    """Its four test photos are too few for one."""
+    objects = json.loads(predict(trained, "flowers", photos, "--format", "json").output)
+    assert [(each["novelty"], each["unknown"]) for each in objects] == [(None, None)] * 4
+    assert "Unknown" not in predict_folder(trained, folder=photos).output
 
 
 def test_exit_code_is_0_if_every_photo_was_read(trained: Trained, photos: Path) -> None:

@@ -50,6 +50,11 @@ def test_probabilities_are_those_of_the_evaluation(way: Way, tmp_path: Path) -> 
     predicted = predictor.predict(pixels)
     assert predicted.dtype == np.float32
     np.testing.assert_allclose(predicted, expected, atol=1e-5)
+    novelty = predictor.predict_batch([every[: predictor.batch_size] for every in pixels]).novelty
+    assert (novelty is None) == (way.precision is None)
+    if novelty is not None:
+        assert len(novelty) == min(COUNT, predictor.batch_size)
+        assert np.ptp(novelty) > 0
     for count in (0, 1, predictor.batch_size + 1):
         some = [every[:count] for every in pixels]
         np.testing.assert_allclose(predictor.predict(some), expected[:count], atol=1e-5)

@@ -12,7 +12,7 @@ from tasks.decode.rejections import Reason, Rejection
 from tasks.paths import to_path
 from tasks.predict.inputs import find_photos
 from tasks.predict.predictor import Predictor
-from tasks.predict.stream import predict_photos, tabulate
+from tasks.predict.stream import NO_PREDICTIONS, predict_photos, tabulate
 from tasks.shards.schemas import PREDICTED
 from tests.predict.trained import COUNT, Trained, draw
 from tests.support.progress import Tally
@@ -71,5 +71,5 @@ def test_photos_of_an_object_store_are_predicted_among_others_under_their_addres
 def test_name_that_is_not_utf8_is_written_with_escapes() -> None:
     path = os.fsdecode(b"caf\xe9.jpg")
     tried = [DecodeResult(Photo("", path), Rejection(Reason.UNREADABLE, "It cannot."))]
-    table = tabulate(tried, np.empty((0, 0), np.float32), ["daisy"])
+    table = tabulate(tried, NO_PREDICTIONS, ["daisy"])
     assert table["path"].to_pylist() == ["caf\\udce9.jpg"]

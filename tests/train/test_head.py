@@ -13,6 +13,7 @@ import scipy.special
 
 from tasks.errors import StoreError
 from tasks.train.head import INPUTS, Head, load_head, save_head, softmax
+from tasks.train.novelty import Background, measure_novelty
 
 Floats = npt.NDArray[np.float32]
 
@@ -66,6 +67,41 @@ def test_a_label_of_bias_minus_infinity_is_never_predicted(head: Head) -> None:
     got = never.probabilities(values())
     assert not got[:, 1].any()
     np.testing.assert_allclose(got.sum(axis=1), 1, rtol=1e-6)
+
+
+def with_background(head: Head) -> Head:
+    random = np.random.default_rng(3)
+    weights, biases = (random.normal(size=shape).astype(np.float32) for shape in ((3, 3), (3,)))
+    return replace(head, background=Background(weights, biases), facts={**head.facts, "novelty": {"threshold": 1.5}})
+
+
+def test_head_is_read_with_its_background_and_its_threshold(head: Head, tmp_path: Path) -> None:
+    written = with_background(head)
+    save_head(written, tmp_path)
+    read = load_head(tmp_path)
+    assert read.threshold == 1.5
+    for one, other in zip(read.predict(values()), written.predict(values()), strict=True):
+        np.testing.assert_array_equal(one, other)
+    energy = measure_novelty(head.scores(values()), None)
+    assert not np.allclose(measure_novelty(read.scores(values()), read.background), energy)
+
+
+def test_head_of_an_earlier_version_has_no_threshold(saved: Path) -> None:
+    read = load_head(saved)
+    assert (read.background, read.threshold) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"novelty_biases": None}, {"novelty_weights": np.ones((3, 2), np.float32)}, {"novelty_biases": np.ones(2)}],
+)
+def test_background_that_does_not_fit_the_labels_is_an_error(
+    head: Head, tmp_path: Path, changed: Mapping[str, Floats | None]
+) -> None:
+    save_head(with_background(head), tmp_path)
+    change_arrays(tmp_path, changed)
+    with pytest.raises(StoreError, match="damaged"):
+        load_head(tmp_path)
 
 
 @pytest.mark.parametrize("rooted", [True, False])

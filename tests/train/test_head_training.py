@@ -120,6 +120,19 @@ def test_a_classic_head_is_scored_on_the_validation_split_and_ends_with_the_accu
 
 
 @RECIPES
+def test_the_threshold_of_the_novelty_is_calibrated_on_the_test_split(tmp_path: Path, how: TrainSettings) -> None:
+    photos = draw_photos((300, 250), how=how)
+    head, _ = train(photos, tmp_path)
+    test = photos.of("test")
+    novelty = head.predict(photos.examples(test).values).novelty
+    assert novelty is not None
+    facts = head.facts["novelty"]
+    score = "relative energy" if how.rooted else "energy"
+    assert (facts["score"], facts["test_photos"], facts["false_alarms"]) == (score, test.sum(), 0.05)
+    assert head.threshold == pytest.approx(np.sort(novelty)[int(np.ceil(0.95 * (test.sum() + 1))) - 1], rel=1e-5)
+
+
+@RECIPES
 def test_a_training_announces_itself_before_it_begins(tmp_path: Path, how: TrainSettings) -> None:
     """An evaluator can be started before the first validation line."""
     folder = tmp_path / how.key("snap")

@@ -21,6 +21,13 @@ def test_an_announcement_is_read_as_it_was_written(tmp_path: Path, how: TrainSet
     assert read_announced(folder) == Training(how, "snap")
 
 
+@pytest.mark.parametrize("how", [settings(), classic()], ids=["lda", "classic"])
+def test_a_head_of_the_earlier_version_that_lacks_the_novelty_can_be_used(tmp_path: Path, how: TrainSettings) -> None:
+    folder = tmp_path / how.key("snap", code_version=3)
+    announce(Training(how, "snap"), folder)
+    assert read_announced(folder) == Training(how, "snap")
+
+
 @pytest.mark.parametrize(
     "change", [{"settings": {}}, {"settings": {"seed": 1}}, {"settings": None}, {"snapshot": "other"}]
 )

@@ -1,0 +1,70 @@
+"""Writes a classifier as a Keras model."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import ModelError
+from tasks.export import layers
+from tasks.export.classifier import OUTPUTS, Classifier, compute_novelty
+from tasks.export.formats import INPUT, KERAS_FOLDER, LAYERS_FILE, input_names
+from tasks.runtime.tensorflow_import import keras
+from tasks.train.head import Head
+from tasks.train.novelty import Background
+
+
+def save_keras(classifier: Classifier, labels: tuple[str, ...], folder: Path) -> None:
+    """Write a Keras model as a folder of files, and beside it the layers that it needs.
+
+    Raises:
+        ModelError: A backbone is a graph.
+    """
+    if any(branch.keras_model is None for branch in classifier.branches):
+        raise ModelError("The backbone is a graph, which Keras cannot hold.")
+    photos = keras.Input((), dtype="string", name=INPUT)
+    pixels = [
+        layers.PhotoDecoder(**asdict(decode), name=f"decode_{name}")(photos)
+        for decode, name in zip(classifier.decodes, input_names(len(classifier.decodes)), strict=True)
+    ]
+    head, by_view = _keras_head(classifier.head), []
+    for crop in classifier.crops:
+        for view in range(classifier.views):
+            averages = [branch.keras_model(_keras_view(pixels[branch.pixels], view)) for branch in crop]  # type: ignore[misc]
+            by_view.append(head(keras.layers.Concatenate()(averages) if len(averages) > 1 else averages[0]))
+    outputs = {
+        name: keras.layers.Average(name=name)(same) if len(same) > 1 else same[0]
+        for name, same in zip(OUTPUTS, map(list, zip(*by_view, strict=True)), strict=False)
+    }
+    label = layers.BestLabel(labels, name="label")(outputs["probabilities"])
+    model = keras.Model(photos, {"label": label, **outputs}, name="photos")
+    model.save(folder / KERAS_FOLDER, zipped=False)
+    shutil.copyfile(layers.__file__, folder / LAYERS_FILE)
+
+
+def _keras_view(pixels: Any, view: int) -> Any:
+    return keras.ops.flip(pixels, axis=2) if view else pixels
+
+
+def _keras_head(head: Head | None) -> Callable[[Any], list[Any]]:
+    """Return a function from averages or logits to the outputs of the classifier."""
+    softmax = keras.layers.Softmax()
+    if head is None:
+        return lambda logits: [softmax(logits)]
+    dense = _dense("head", head)
+    background = None if head.background is None else _dense("background", head.background)
+
+    def apply(averages: Any) -> list[Any]:
+        roots = keras.ops.sign(averages) * keras.ops.sqrt(keras.ops.abs(averages)) if head.rooted else averages
+        scores = dense(roots)
+        return [softmax(scores), compute_novelty(scores, background)]
+
+    return apply
+
+
+def _dense(name: str, layer: Head | Background) -> Any:
+    dense = keras.layers.Dense(len(layer.biases), name=name)
+    dense.build((None, len(layer.weights)))
+    dense.set_weights([layer.weights, layer.biases])
+    return dense
