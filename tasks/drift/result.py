@@ -35,7 +35,7 @@ class PropertyTest(NamedTuple):
     def values(self) -> tuple[str, str]:
         """The values of new and earlier photos for people; of a distance, the second is empty."""
         if self.kind == "distance":
-            return f"{self.new:.1f} standard deviations apart", ""
+            return f"{self.new:.2f} standard deviations apart", ""
         how = ".0%" if self.kind == "share" else ",.0f" if max(self.new, self.earlier) >= 100 else ".2f"
         new, earlier = (format(value, how).replace("%", " %") for value in (self.new, self.earlier))
         return new, earlier

@@ -16,8 +16,6 @@ import numpy.typing as npt
 #: Draws at most. They can tell p-values of a five-thousandth.
 MOST_DRAWS = 5000
 _CHUNK = 500
-# Directions with less variance than this share of the largest count as constant.
-_NEGLIGIBLE = 1e-6
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -27,8 +25,8 @@ class PermutationTest(NamedTuple):
     """Result of the test of a property."""
 
     p_value: float  #: Share of draws that differ as much from the other photos as the new ones do, or more.
-    #: Difference of the means in standard deviations of all photos within labels, 0 or more; of several numbers
-    #: together the Mahalanobis distance, without the part that chance alone gives.
+    #: Difference of the means in standard deviations of all photos within labels, 0 or more, without the part that
+    #: chance alone gives; of several numbers the distance of the means by the photos' distance from their mean.
     effect: float
     typical: Floats  #: How far each photo lies in the direction of the new ones, float64 [N]; 0 where it is constant.
 
@@ -65,16 +63,17 @@ def ranks(values: Floats, samples: Samples) -> Floats:
 def compare_samples(properties: Sequence[Floats], samples: Samples, least: float) -> list[PermutationTest]:
     """Test whether the means of new and earlier photos differ within labels, for each of several properties.
 
-    The statistic of a property is Hotelling's T²; that of a single column of ranks is van Elteren's test.
+    The statistic of a property is the squared distance of the means; that of ranks gives van Elteren's test. It does
+    not weigh directions by their variance. Hotelling's T² does, and reacts to files that were only encoded anew.
 
     Args:
         properties: The K numbers of each photo, float64 [N, K], of each property.
         samples: The photos.
         least: The draws end early once no p-value can fall to this one, in (0, 1).
     """
-    whitened = [_whiten(numbers, samples) for numbers in properties]
-    starts = np.cumsum([0, *(numbers.shape[1] for numbers in whitened)])
-    scores = np.concatenate(whitened, axis=1)
+    standardised = [_standardise(numbers, samples) for numbers in properties]
+    starts = np.cumsum([0, *(numbers.shape[1] for numbers in standardised)])
+    scores = np.concatenate(standardised, axis=1)
     sums = scores[samples.new].sum(axis=0)
     observed = _statistics(sums[np.newaxis], starts)[0]
     counts, draws = np.zeros(len(properties)), 0
@@ -83,30 +82,23 @@ def compare_samples(properties: Sequence[Floats], samples: Samples, least: float
         drawn = _draw(samples, random).astype(np.float32) @ scores.astype(np.float32)
         counts += (_statistics(drawn, starts) >= observed * (1 - 1e-5)).sum(axis=0)
         draws += _CHUNK
-    results = []
+    size, results = samples.size, []
     for place, (first, last) in enumerate(pairwise(starts.tolist())):
-        excess = max(0.0, observed[place] - (last - first))
+        excess = max(0.0, observed[place] - 1)
         typical = scores[:, first:last] @ sums[first:last]
-        results.append(
-            PermutationTest((counts[place] + 1) / (draws + 1), float(np.sqrt(excess / samples.size)), typical)
-        )
+        results.append(PermutationTest((counts[place] + 1) / (draws + 1), float(np.sqrt(excess / size)), typical))
     return results
 
 
-def _whiten(numbers: Floats, samples: Samples) -> Floats:
-    """Centre within labels, and scale so that the sum over new photos has unit variance over all draws."""
-    centred = numbers - np.concatenate(
-        [np.tile(numbers[own].mean(axis=0), (own.stop - own.start, 1)) for own in samples.strata]
-    )
-    variance = np.zeros((numbers.shape[1],) * 2)
+def _standardise(numbers: Floats, samples: Samples) -> Floats:
+    """Centre within labels, and scale so that over all draws the squared sum of new photos has the mean 1."""
+    centred, variance = np.empty_like(numbers), 0.0
     for own in samples.strata:
+        centred[own] = numbers[own] - numbers[own].mean(axis=0)
         count, new = own.stop - own.start, int(samples.new[own].sum())
-        variance += new * (count - new) / (count * (count - 1)) * (centred[own].T @ centred[own])
-    values, vectors = np.linalg.eigh(variance)
-    rounding = np.finfo(np.float64).eps * np.square(numbers).sum(axis=0).max()
-    varying = values > max(values[-1] * _NEGLIGIBLE, rounding)
-    whitened: Floats = centred @ (vectors[:, varying] / np.sqrt(values[varying]))
-    return whitened
+        variance += new * (count - new) / (count * (count - 1)) * float(np.square(centred[own]).sum())
+    rounding = np.finfo(np.float64).eps * float(np.square(numbers).sum())
+    return centred / np.sqrt(variance) if variance > rounding else np.zeros_like(numbers)
 
 
 def _statistics(sums: npt.NDArray[np.floating], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:

@@ -49,8 +49,7 @@ def test_vectors_that_lie_elsewhere_are_found() -> None:
     result = compare_photos(photos, NEW, statistics)
     assert [test.name for test in result.changes] == ["vectors"]
     # In standard deviations of new and earlier photos together.
-    distance = 0.3 * 8
-    assert result.changes[0].new == pytest.approx(distance / (1 + distance**2 * 5 / 36) ** 0.5, rel=0.1)
+    assert result.changes[0].new == pytest.approx(0.3 / (1 + 0.3**2 * 5 / 36) ** 0.5, abs=0.03)
 
 
 @pytest.mark.parametrize(

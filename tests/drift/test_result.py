@@ -27,7 +27,7 @@ def test_a_change_is_beyond_chance_and_no_trifle() -> None:
     [
         (PropertyTest("label tulips", "share", 0.4, 0.195, 0.4, 0), "label tulips 40 % (earlier 20 %)"),
         (PropertyTest("pixels", "number", 76800, 12000000, 0.4, 0), "pixels 76,800 (earlier 12,000,000)"),
-        (PropertyTest("vectors", "distance", 1.53, 0, 1.53, 0), "vectors 1.5 standard deviations apart"),
+        (PropertyTest("vectors", "distance", 1.53, 0, 1.53, 0), "vectors 1.53 standard deviations apart"),
     ],
 )
 def test_a_property_is_told_with_both_values(test: PropertyTest, words: str) -> None:

@@ -178,7 +178,7 @@ def test_the_properties_of_new_photos_are_shown_with_photos_of_those_that_change
     for shown in (
         "200 new photos and 1,500 earlier photos. The new photos differ in 2 of 3 properties.",
         f"label {EVIL} 40 % 20 % 0.44 < 0.0001 yes",
-        "vectors 1.5 standard deviations apart 1.53 0.0022 yes",
+        "vectors 1.53 standard deviations apart 1.53 0.0022 yes",
         "pixels 76,800 120,000 0.10 0.6 no",
         f"label {EVIL} 40 % (earlier 20 %): new photos that show it",
     ):

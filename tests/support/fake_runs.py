@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.champion.champion_file import publish_champion
+from tasks.drift.result import DriftResult
+from tasks.drift.spec import DRIFT
 from tasks.keys import fingerprint
 from tasks.paths import AnyPath
 from tasks.report.index import publish_index
@@ -53,7 +55,7 @@ class FakeRun:
                 "settings": self.settings,
                 "joined": self.joined and of_photos,
                 "snapshot": self.snapshot if of_photos else "",
-                "dataset": self.dataset if stage in ("champion", "report", "run") else "",
+                "dataset": self.dataset if stage in ("drift", "champion", "report", "run") else "",
                 "date": f"{self.date}" if stage in ("report", "run") else "",
             }
         )
@@ -143,6 +145,12 @@ def _publish_store(run: FakeRun, stage: str, store: ShardStore) -> None:
     run.manifest(stage, shards=shards).publish(manifest_path(store.folder, run.snapshot))
 
 
+def _drift(root: DataRoot, run: FakeRun) -> None:
+    comparison, statistics = DRIFT.paths(root, dataset=run.dataset, key=run.key("drift"))
+    publish_bytes(statistics, b"statistics")
+    run.manifest("drift", details=DriftResult().to_json()).publish(comparison)
+
+
 def _train(root: DataRoot, run: FakeRun) -> None:
     folder = root.train(run.key("train"))
     publish_bytes(root.statistics(run.dataset) / "0123456789abcdef" / "photos.parquet", b"photos")
@@ -179,7 +187,7 @@ def _report(root: DataRoot, run: FakeRun) -> None:
 
 def _record(root: DataRoot, run: FakeRun) -> None:
     numbered = [stage_name(kind, number) for kind in ("decode", "bottleneck") for number in run.numbers]
-    stages = {name: stage(run.key(name), 0) for name in (*numbered, "train", "evaluate", "champion", "report")}
+    stages = {name: stage(run.key(name), 0) for name in (*numbered, "drift", "train", "evaluate", "champion", "report")}
     kept = record(
         root,
         f"{run.date}",
@@ -197,6 +205,7 @@ _MAKERS = {
     "snapshot": _snapshot,
     "decode": _decode,
     "bottleneck": _bottleneck,
+    "drift": _drift,
     "train": _train,
     "evaluate": _evaluate,
     "champion": _champion,

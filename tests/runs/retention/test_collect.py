@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.champion.champion_file import publish_champion, read_champion
+from tasks.drift.spec import STATISTICS_FILE
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.progress import NullProgress
@@ -130,11 +131,20 @@ def test_versions_for_model_servers_stay(root: DataRoot[Path]) -> None:
 
 def test_statistics_of_a_dataset_go_with_its_last_run(root: DataRoot[Path]) -> None:
     make_all(root, [run(1, 1), run(1, 1, dataset="trees", until="train")])
+    places = [root.statistics, lambda name: root.below("drift", name, STATISTICS_FILE)]
     take(root)
-    assert root.statistics("trees").exists()
+    assert all(place("trees").exists() for place in places)
     (root.snapshots("trees") / "2026-03-01.json").unlink()
     take(root)
-    assert [root.statistics(name).exists() for name in ("flowers", "trees")] == [True, False]
+    assert [[place(name).exists() for place in places] for name in ("flowers", "trees")] == [[True] * 2, [False] * 2]
+
+
+def test_comparisons_of_new_photos_go_with_their_runs(root: DataRoot[Path]) -> None:
+    runs = [run(1, 1), run(2, 2)]
+    make_all(root, runs)
+    take(root)
+    (comparison,) = root.below("drift", "flowers").glob("*.json")
+    assert comparison.stem == runs[1].key("drift")
 
 
 def test_a_newest_run_that_came_to_no_record_keeps_what_it_has(root: DataRoot[Path]) -> None:

@@ -229,6 +229,7 @@ class Histories(RuleBasedStateMachine):
             run.record(root),
             root.snapshots(run.dataset) / f"{run.date}.json",
             root.decisions(run.dataset) / f"{run.key('champion')}.json",
+            root.below("drift", run.dataset, f"{run.key('drift')}.json"),
             root.report(run.key("report")),
             *self._made_of(run),
         }
@@ -255,6 +256,7 @@ class Histories(RuleBasedStateMachine):
             expected |= set().union(*map(self._made_of, alike))
             expected |= {root.report(other.key("report")) for other in alike}
             expected |= {root.decisions(run.dataset) / f"{other.key('champion')}.json" for other in own}
+            expected |= {root.below("drift", run.dataset, f"{other.key('drift')}.json") for other in own}
         newest = {(name, max(date for other, date in self.dated if other == name)) for name, _ in self.dated}
         for dataset, date in {*newest, *((run.dataset, run.date) for run in kept)}:
             expected |= {root.snapshots(dataset) / f"{date}.json", root.snapshot(self.dated[dataset, date].snapshot)}
@@ -262,7 +264,8 @@ class Histories(RuleBasedStateMachine):
 
     def _things(self) -> set[AnyPath]:
         """Outputs that there are, beside shards and files of others."""
-        places = ("runs/*/*.json", "snapshot/*/*-*.json", "snapshot/*.parquet", "champion/*/*.json", "*/*/manifests/*")
+        named = ("runs/*/*.json", "snapshot/*/*-*.json", "champion/*/*.json", "drift/*/*.json", "*/*/manifests/*")
+        places = (*named, "snapshot/*.parquet")
         folders = (f"{stage}/*/" for stage in ("report", "evaluate", "train", "predict"))
         return {path for place in (*places, *folders) for path in self.root.path.glob(place)}
 
