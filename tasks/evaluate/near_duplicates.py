@@ -46,7 +46,7 @@ _RIDGE = 0.2
 #: Photos up to which all are compared; of more photos, those of a cell, of which these many have their covariance.
 _MOST_COMPARED = 16_384
 #: Cells of a photo, and photos for each cell.
-_CELLS, _PHOTOS_PER_CELL = 4, 512
+_CELLS, _PHOTOS_PER_CELL = 6, 512
 #: Photos that are compared with all others of their cell at once.
 _ROWS = 256
 
