@@ -6,6 +6,7 @@ The cost is that of made-up bottlenecks in a store, each number of photos in a f
 """
 
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.benchmarks.measure import (
     align,
     in_fresh_process,
     read_memory,
+    reset_peak_memory,
     run_command,
     time_call,
     write_json,
@@ -105,12 +107,14 @@ def draw_sheet(photos: EmbeddedPhotos, found: NearDuplicates, dataset: Path, she
     return len(second)
 
 
-def search_made_up(place: Path, count: int) -> tuple[float, float]:
-    """Seconds to read and search made-up bottlenecks, of which some are held, and peak memory in MB."""
+def search_made_up(place: Path, count: int) -> tuple[float, float, float]:
+    """Read and search made-up bottlenecks; returns seconds, core seconds and peak memory in MB."""
     root, settings = DataRoot(place), head_settings(4256, views=2)
     photos = load_photos(SNAPSHOT_KEY, [publish_bottlenecks(root, count, settings)], settings, root)
-    before = read_memory("VmRSS")
-    return time_call(lambda: find_near_duplicates(photos)), read_memory("VmHWM") - before
+    reset_peak_memory()
+    memory, cores = read_memory("VmRSS"), time.process_time()
+    seconds = time_call(lambda: find_near_duplicates(photos))
+    return seconds, time.process_time() - cores, read_memory("VmHWM") - memory
 
 
 def main(
@@ -136,7 +140,7 @@ def main(
             pairs = draw_sheet(mixed, find_near_duplicates(mixed), dataset, output / "near_duplicates.png")
         typer.echo(align([["", "recall"], *([kind, f"{share:.1%}"] for kind, share in recall.items())]), nl=False)
         typer.echo(f"{pairs} pairs are in {output / 'near_duplicates.png'}")
-    rows: list[list[str | float]] = [["", "s", "MB"]]
+    rows: list[list[str | float]] = [["", "s", "core s", "MB"]]
     for count in growth:
         with tempfile.TemporaryDirectory() as folder:
             rows.append([f"{count:,} photos", *in_fresh_process(search_made_up, Path(folder), count)])
