@@ -52,7 +52,7 @@ def evaluate(
     }
     folder, facts = root.evaluate(settings.key(snapshot)), {"snapshot": snapshot, "head": settings.train.key(snapshot)}
     if isinstance(photos, EmbeddedPhotos):
-        found = find_near_duplicates(photos)
+        found = find_near_duplicates(photos, progress)
         metrics |= measure_near_duplicates(predicted, found)
         publish_near_duplicates(folder, photos, found, facts)
     publish_predictions(folder, predicted, facts)
