@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.report.browser import Site, Visit, visiting
-from tests.report.made_up import EVIL, LABELS
+from tests.report.made_up import EVIL
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ def test_the_large_photo_says_where_it_lies_and_goes_round(visit: Visit) -> None
     visit.page.locator(".photo").last.click()
     dialog = visit.page.locator("dialog")
     assert f"{count} of {count}" in dialog.inner_text()
-    assert f"{max(LABELS)}/3.jpg" in dialog.inner_text()
+    assert "daisy/405.jpg" in dialog.inner_text(), "the last near duplicate"
     dialog.get_by_role("button", name="Next").click()
     assert f"1 of {count}" in dialog.inner_text()
     dialog.get_by_role("button", name="Close").click()
