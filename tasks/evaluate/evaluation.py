@@ -55,7 +55,7 @@ def evaluate(
     }
     disputed = np.zeros(len(photos.truth), bool)
     if isinstance(photos, EmbeddedPhotos):
-        found = find_near_duplicates(photos)
+        found = find_near_duplicates(photos, progress)
         publish_near_duplicates(folder, photos, found, facts)
         metrics |= measure_near_duplicates(predicted, found)
         disputed = found.disputed(photos.truth)

@@ -27,6 +27,7 @@ from tasks.evaluate.metrics import CONFIDENCE, wilson_interval
 from tasks.evaluate.predictions import PredictedPhotos
 from tasks.hardware import available_cores
 from tasks.paths import AnyPath
+from tasks.progress import Progress
 from tasks.shards.parquet import publish_parquet, read_parquet
 from tasks.shards.schemas import NEAR_DUPLICATES, describe
 from tasks.storage.errors import DamagedError
@@ -73,7 +74,7 @@ class NearDuplicates(NamedTuple):
         return np.isin(self.group, np.flatnonzero(np.bincount(groups) > 1))
 
 
-def find_near_duplicates(photos: EmbeddedPhotos) -> NearDuplicates:
+def find_near_duplicates(photos: EmbeddedPhotos, progress: Progress) -> NearDuplicates:
     """Find near duplicates by their bottlenecks; the same photos always give the same groups.
 
     Fewer than 34 photos have no vectors that tell copies from photos that are merely alike: none is found.
@@ -89,11 +90,13 @@ def find_near_duplicates(photos: EmbeddedPhotos) -> NearDuplicates:
         with threadpool_limits(1, user_api="blas"):
             cells = _divide(sketches)
             _whiten(sketches)
+            progress.start(sum(map(len, cells)), "comparison")
             for cell in cells:
                 for one, other, cosines in _similar_pairs(sketches[cell].astype(np.float32), similar):
                     np.maximum.at(similarity, cell[one], cosines)
                     np.maximum.at(similarity, cell[other], cosines)
                     _unite(root, cell[one], cell[other])
+                progress.advance(len(cell))
     return _number_groups(root, np.round(similarity, 4), photos.truth)
 
 
@@ -191,6 +194,7 @@ def _divide(sketches: Sketches) -> list[Indices]:
         nearest[rows] = np.argpartition(-cosines, _CELLS, axis=1)[:, :_CELLS]
     order = np.argsort(nearest, axis=None, kind="stable")
     cells = np.split(order // _CELLS, np.cumsum(np.bincount(nearest.ravel()))[:-1])
+    # A cell of more photos is cut, so that the time grows with their number even if most are near one pivot.
     return [cell[start : start + _MOST_COMPARED] for cell in cells for start in range(0, len(cell), _MOST_COMPARED)]
 
 

@@ -18,6 +18,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from PIL.Image import Resampling
 
 from tasks.evaluate.near_duplicates import NearDuplicates, find_near_duplicates
+from tasks.progress import NullProgress
 from tasks.storage.layout import DataRoot
 from tasks.train.photos import EmbeddedPhotos, load_photos
 from tests.benchmarks.layers import embed
@@ -113,7 +114,7 @@ def search_made_up(place: Path, count: int) -> tuple[float, float, float]:
     photos = load_photos(SNAPSHOT_KEY, [publish_bottlenecks(root, count, settings)], settings, root)
     reset_peak_memory()
     memory, cores = read_memory("VmRSS"), time.process_time()
-    seconds = time_call(lambda: find_near_duplicates(photos))
+    seconds = time_call(lambda: find_near_duplicates(photos, NullProgress()))
     return seconds, time.process_time() - cores, read_memory("VmHWM") - memory
 
 
@@ -134,10 +135,12 @@ def main(
             kinds = np.array([int(path[-5]) if _MARK in path else -1 for path in photos.paths])
             for number, kind in enumerate(KINDS):
                 some = filter_photos(photos, (kinds == -1) | (kinds == number))
-                recall[kind] = measure_recall(some, find_near_duplicates(some))
+                recall[kind] = measure_recall(some, find_near_duplicates(some, NullProgress()))
             turns = np.cumsum(kinds == 0) % len(KINDS)
             mixed = filter_photos(photos, (kinds == -1) | ((kinds == turns) & (kinds >= 0)))
-            pairs = draw_sheet(mixed, find_near_duplicates(mixed), dataset, output / "near_duplicates.png")
+            pairs = draw_sheet(
+                mixed, find_near_duplicates(mixed, NullProgress()), dataset, output / "near_duplicates.png"
+            )
         typer.echo(align([["", "recall"], *([kind, f"{share:.1%}"] for kind, share in recall.items())]), nl=False)
         typer.echo(f"{pairs} pairs are in {output / 'near_duplicates.png'}")
     rows: list[list[str | float]] = [["", "s", "core s", "MB"]]

@@ -20,6 +20,7 @@ from tasks.evaluate.near_duplicates import (
     read_near_duplicates,
 )
 from tasks.evaluate.predictions import PredictedPhotos
+from tasks.progress import NullProgress
 from tasks.snapshot.splits import SPLITS
 from tasks.storage.errors import DamagedError
 from tasks.train.photos import EmbeddedPhotos
@@ -70,7 +71,7 @@ def test_a_copy_and_a_mirrored_copy_are_grouped_with_their_photo_and_no_other_ph
     numbers = draw_alike()
     # A mirrored photo has the views of the photo in the other order.
     photos = embed(np.concatenate([numbers, copies_of(numbers[:1]), copies_of(numbers[1:2])[:, ::-1]]))
-    found = find_near_duplicates(photos)
+    found = find_near_duplicates(photos, NullProgress())
     assert sorted(map(sorted, groups_of(photos, found))) == [[0, COUNT], [1, COUNT + 1]]
     grouped = found.group >= 0
     assert (found.similarity[grouped] >= SIMILAR).all()
@@ -83,7 +84,7 @@ def test_copies_of_copies_are_one_group_and_a_group_of_different_labels_comes_fi
     blurred = [to_numbers(numbers[1:2] + np.random.default_rng(seed).normal(0, 8, (1, 2, 200))) for seed in (3, 4)]
     labels = [*(np.arange(COUNT) % 3), 0, 1, 2]
     photos = embed(np.concatenate([numbers, near, *blurred]), labels)
-    found = find_near_duplicates(photos)
+    found = find_near_duplicates(photos, NullProgress())
     assert groups_of(photos, found) == [{1, COUNT + 1, COUNT + 2}, {0, COUNT}]
     most = [found.similarity[found.group == group].max() for group in (0, 1)]
     assert most[0] < most[1], "the labels count more than the similarity"
@@ -92,17 +93,17 @@ def test_copies_of_copies_are_one_group_and_a_group_of_different_labels_comes_fi
 def test_a_backbone_with_one_layer_tells_by_that() -> None:
     numbers = draw_alike()
     photos = embed(np.concatenate([numbers, copies_of(numbers[:1])]), widths=(sum(WIDTHS),))
-    assert groups_of(photos, find_near_duplicates(photos)) == [{0, COUNT}]
+    assert groups_of(photos, find_near_duplicates(photos, NullProgress())) == [{0, COUNT}]
 
 
 def test_many_photos_are_compared_within_cells_with_the_same_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = draw_alike(900)
     photos = embed(np.concatenate([numbers, copies_of(numbers[:60])]))
-    whole = find_near_duplicates(photos)
+    whole = find_near_duplicates(photos, NullProgress())
     monkeypatch.setattr("tasks.evaluate.near_duplicates._MOST_COMPARED", 600)
     monkeypatch.setattr("tasks.evaluate.near_duplicates._PHOTOS_PER_CELL", 60)
     monkeypatch.setattr("tasks.evaluate.near_duplicates._ROWS", 50)
-    found = find_near_duplicates(photos)
+    found = find_near_duplicates(photos, NullProgress())
     assert whole.groups == 60
     assert sorted(map(sorted, groups_of(photos, found))) == sorted(map(sorted, groups_of(photos, whole)))
 
@@ -110,9 +111,9 @@ def test_many_photos_are_compared_within_cells_with_the_same_groups(monkeypatch:
 def test_bottlenecks_that_are_read_block_by_block_give_the_same_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = draw_alike()
     photos = embed(np.concatenate([numbers, copies_of(numbers[:20])]))
-    whole = find_near_duplicates(photos)
+    whole = find_near_duplicates(photos, NullProgress())
     monkeypatch.setattr("tasks.train.features.BLOCK_PHOTOS", 7)
-    blocks = find_near_duplicates(photos)
+    blocks = find_near_duplicates(photos, NullProgress())
     np.testing.assert_array_equal(blocks.group, whole.group)
     np.testing.assert_array_equal(blocks.similarity, whole.similarity)
 
@@ -120,7 +121,7 @@ def test_bottlenecks_that_are_read_block_by_block_give_the_same_groups(monkeypat
 @pytest.mark.parametrize("count", [9, 30, 200])
 def test_photos_that_are_all_the_same_and_photos_that_are_too_few_give_no_groups(count: int) -> None:
     for numbers in (draw_alike(count), np.repeat(draw_alike(1), count, axis=0)):
-        found = find_near_duplicates(embed(numbers))
+        found = find_near_duplicates(embed(numbers), NullProgress())
         assert (found.groups, set(found.group.tolist())) == (0, {-1})
 
 

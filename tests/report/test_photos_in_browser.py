@@ -40,7 +40,7 @@ def test_the_large_photo_says_where_it_lies_and_goes_round(visit: Visit) -> None
     visit.page.locator(".photo").last.click()
     dialog = visit.page.locator("dialog")
     assert f"{count} of {count}" in dialog.inner_text()
-    assert f"x/3, {EVIL}.jpg" in dialog.inner_text()
+    assert "daisy/405.jpg" in dialog.inner_text(), "the last near duplicate"
     dialog.get_by_role("button", name="Next").click()
     assert f"1 of {count}" in dialog.inner_text()
     dialog.get_by_role("button", name="Close").click()
