@@ -38,6 +38,7 @@ def test_first_run_computes_everything_and_says_so(trained: Trained) -> None:
         "metrics.json",
         "predictions.parquet",
         "label_issues.parquet",
+        "near_duplicates.parquet",
         "manifest.json",
     }
     metrics = json.loads((results / "metrics.json").read_text())

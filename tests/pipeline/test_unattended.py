@@ -65,9 +65,9 @@ def test_a_run_without_new_photos_computes_nothing_and_ends_well(runs: Project) 
     (run_done,) = events(done, "run_done")
     assert {name: run_done[name] for name in same[-2:]} == {name: second[name] for name in same[-2:]}
     stages = events(done, "stage_done")
-    assert [stage["stage"] for stage in stages] == ["snapshot", "report"]
+    assert [stage["stage"] for stage in stages] == ["snapshot", "drift", "report"]
     assert stages[0].items() >= {"key": second["snapshot"], "photos": PHOTOS, "run": second["run"]}.items()
-    assert [stage["stage"] for stage in events(done, "stage_started")] == ["snapshot", "report"]
+    assert [stage["stage"] for stage in events(done, "stage_started")] == ["snapshot", "drift", "report"]
 
 
 def test_a_run_without_its_folder_fails_and_keeps_everything(runs: Project) -> None:
