@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.decode.photos import open_stores, read_pictures
-from tasks.drift.result import LEVEL, DriftResult
+from tasks.drift.result import LEAST_EFFECT, LEVEL, DriftResult
 from tasks.report.gallery import ShownPhoto
 from tasks.report.reported_run import ReportedRun
 from tasks.storage.layout import DataRoot
@@ -18,6 +18,7 @@ class ShownDrift:
     result: DriftResult  #: The comparison.
     photos: Mapping[str, Sequence[ShownPhoto]]  #: Photos that show a change, by its name, in the order of the changes.
     level: float = LEVEL  #: Share of runs without drift that have an alarm at most.
+    least_effect: float = LEAST_EFFECT  #: Least effect of a change.
 
 
 def show_drift(run: ReportedRun, root: DataRoot) -> ShownDrift | None:
