@@ -36,8 +36,8 @@ WATCHED_PHOTOS = 120
 #: Two seconds of work, so that there is progress between start and end.
 MUCH = {"image_size": "288", "views": "2", "flip_left_right": "", "distorted_views": "3"}
 TASKS = (
-    "PrepareBackbone TakeSnapshot DecodePhotos ExtractBottlenecks TrainHead EvaluateHead ChooseChampion ServeChampion "
-    "WriteReport RetrainFlowers"
+    "PrepareBackbone TakeSnapshot DecodePhotos ExtractBottlenecks CompareNewPhotos TrainHead EvaluateHead "
+    "ChooseChampion ServeChampion WriteReport RetrainFlowers"
 )
 
 

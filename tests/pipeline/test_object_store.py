@@ -27,7 +27,7 @@ POINTS = [
     KillPoint(("PUT index.html",), "before"),
 ]
 #: Requests of a cold run: so many a photo, for each is read twice from the store; and so many however few they are.
-A_PHOTO, IN_ALL = 2, 200
+A_PHOTO, IN_ALL = 2, 220
 
 Make = Callable[..., StoreTrial]
 
