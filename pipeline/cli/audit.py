@@ -1,4 +1,4 @@
-"""`python -m pipeline audit`: list the photos whose labels are probably wrong."""
+"""`python -m pipeline audit`: list the photos whose labels look wrong."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tasks.evaluate.label_issues import LabelIssue
 
 HELP = (
-    "List the photos of a dataset whose labels are probably wrong, the worst first.",
+    "List the photos of a dataset whose labels look wrong, the worst first.",
     "DATASET is a name in data/runs, or a value of --dataset; without it, all datasets count. The labels are those of "
     "the run that ended last, judged by the predictions of its cross-validation: each photo was predicted by a head "
     "that never saw it. A photo whose near duplicate has another label is an issue too. The report of the run shows "
@@ -57,7 +57,7 @@ def audit(
     csv_file: Annotated[Path | None, typer.Option("--csv", help="New file for --corrections, to review.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write a JSON list for a script.")] = False,
 ) -> None:
-    """List the photos whose labels are probably wrong."""
+    """List the photos whose labels look wrong."""
     with report_errors():
         root = open_root(data_root)
         run = read_newest(dataset, root)
