@@ -11,29 +11,26 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from tasks.bottleneck.quantisation import Floats
 from tasks.evaluate.predictions import Probabilities, intact
 from tasks.paths import AnyPath
 from tasks.shards.parquet import publish_parquet, read_parquet
 from tasks.shards.schemas import LABEL_ISSUES, describe
+from tasks.train.features import Indices, Mask
 from tasks.train.photos import LabelledPhotos
 
 _FILE = "label_issues.parquet"
-
-Indices = npt.NDArray[np.int64]
-Numbers = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 
 
 class LabelIssues(NamedTuple):
     """The labels of N photos, judged."""
 
     suggested: Indices  #: The most probable other label of each photo, int64 [N].
-    label_probability: Numbers  #: Probability of each photo's label, float32 [N].
-    suggested_probability: Numbers  #: Probability of the suggested label, float32 [N].
-    score: Numbers  #: Quality of each label in [0, 1], float32 [N]; the smallest is the worst.
+    label_probability: Floats  #: Probability of each photo's label, float32 [N].
+    suggested_probability: Floats  #: Probability of the suggested label, float32 [N].
+    score: Floats  #: Quality of each label in [0, 1], float32 [N]; the smallest is the worst.
     is_issue: Mask  #: Whether each label is probably wrong, bool [N].
 
 

@@ -23,14 +23,13 @@ from threadpoolctl import threadpool_limits
 
 from tasks.bottleneck.quantisation import Floats
 from tasks.concurrency import map_ordered
-from tasks.evaluate.metrics import CONFIDENCE, wilson_interval
-from tasks.evaluate.predictions import PredictedPhotos
+from tasks.evaluate.metrics import measure
+from tasks.evaluate.predictions import PredictedPhotos, intact
 from tasks.hardware import available_cores
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.parquet import publish_parquet, read_parquet
 from tasks.shards.schemas import NEAR_DUPLICATES, describe
-from tasks.storage.errors import DamagedError
 from tasks.train.features import Features, Indices, Mask
 from tasks.train.photos import EmbeddedPhotos, LabelledPhotos
 
@@ -122,11 +121,11 @@ def measure_near_duplicates(predicted: PredictedPhotos, found: NearDuplicates) -
 
 
 def _accuracy(predicted: PredictedPhotos, chosen: Mask) -> dict[str, Any]:
-    correct, photos = int((predicted.predicted == predicted.photos.truth)[chosen].sum()), int(chosen.sum())
-    if not photos:
+    if not chosen.any():
         return {"photos": 0, "accuracy": None, "interval": None}
-    interval = {**wilson_interval(correct, photos)._asdict(), "confidence": CONFIDENCE}
-    return {"photos": photos, "accuracy": correct / photos, "interval": interval}
+    photos = predicted.photos
+    measured = measure(photos.truth[chosen], predicted.probabilities[chosen], photos.labels).to_json()
+    return {name: measured[name] for name in ("photos", "accuracy", "interval")}
 
 
 def publish_near_duplicates(
@@ -154,13 +153,11 @@ def read_near_duplicates(evaluation: AnyPath, groups: int) -> pa.Table:
         DamagedError: The file is missing, damaged or of another version.
     """
     path = evaluation / FILE
-    try:
+    with intact(path):
         table = read_parquet(path)
         if not table.schema.equals(NEAR_DUPLICATES):
             raise ValueError("it has other columns")
-    except (pa.ArrowException, OSError, ValueError) as exc:
-        raise DamagedError(path, f"{path} cannot be read ({exc}). Delete its folder and run again.") from exc
-    return table.filter(pc.less(table["group"], groups))
+        return table.filter(pc.less(table["group"], groups))
 
 
 def _sketch(features: Features) -> Sketches:

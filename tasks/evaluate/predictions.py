@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,11 +112,9 @@ def read_predicted_photos(evaluation: AnyPath) -> PredictedPhotos:
     return PredictedPhotos(photos, probabilities)
 
 
-@contextmanager
-def predictions_intact(evaluation: AnyPath) -> Iterator[None]:
+def predictions_intact(evaluation: AnyPath) -> AbstractContextManager[None]:
     """Raise DamagedError, which names the file and the remedy, if the block cannot use the predictions."""
-    with intact(evaluation / _FILE):
-        yield
+    return intact(evaluation / _FILE)
 
 
 @contextmanager

@@ -16,10 +16,11 @@ import numpy.typing as npt
 from sklearn.metrics import average_precision_score
 
 from tasks.evaluate.cross_validation import cross_predict
-from tasks.evaluate.label_issues import Indices, Mask, find_label_issues
+from tasks.evaluate.label_issues import find_label_issues
 from tasks.evaluate.predictions import Probabilities
 from tasks.progress import NullProgress
 from tasks.storage.layout import DataRoot
+from tasks.train.features import Indices, Mask
 from tasks.train.head import load_head
 from tasks.train.head_training import train_head
 from tasks.train.photos import EmbeddedPhotos
