@@ -10,7 +10,6 @@ import luigi
 from pipeline.model_task import ModelTask
 from pipeline.summary import (
     figures,
-    find_changes,
     is_worse,
     new_photos,
     not_good_enough,
@@ -26,7 +25,7 @@ from tasks.errors import ModelError, ModelRejectedError, PipelineError
 from tasks.parameters import ChoiceParameter, NumberParameter
 from tasks.report.task import WriteReport
 from tasks.runs.record_writer import publish_record
-from tasks.runs.records import read_record
+from tasks.runs.records import find_changes, read_record
 from tasks.serving.task import ServeChampion
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary

@@ -8,7 +8,7 @@ from tasks.download.source_fallback import describe_fallback
 from tasks.drift.result import describe_changes
 from tasks.export.formats import explain_lacking, explain_untested
 from tasks.paths import AnyPath, to_path
-from tasks.runs.records import distinct_accuracy
+from tasks.runs.records import distinct_accuracy, find_changes
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.labels import describe_corrections, describe_merge
 from tasks.storage.layout import DataRoot
@@ -170,13 +170,6 @@ def _source(record: Mapping[str, Any]) -> list[str]:
     return [f"Source          {describe_fallback(unreached)}"] if unreached else []
 
 
-def find_changes(record: Mapping[str, Any]) -> list[str]:
-    """The properties in which the new photos differ from earlier ones, for people."""
-    # Records of earlier versions lack the stage.
-    changes: list[str] = record["stages"].get("drift", {}).get("details", {}).get("changes", [])
-    return changes
-
-
 def _drift(record: Mapping[str, Any]) -> list[str]:
     """The changes of new photos; empty where there are none."""
     told = describe_changes(find_changes(record))
@@ -188,7 +181,7 @@ def _distinct(metrics: Mapping[str, Any]) -> list[str]:
     without = metrics.get("test_without_near_duplicates")
     if without and not without["photos"]:
         return ["Test accuracy   too high: every test photo has a near duplicate in training"]
-    if distinct_accuracy(metrics) is None or not without:
+    if not without or distinct_accuracy(metrics["test"], without) is None:
         return []
     told = f"{_share(without)} on the {without['photos']:,} photos"
     return [f"Test accuracy   {told} without a near duplicate in training"]

@@ -170,7 +170,7 @@ def _row(model: Champion, served: Mapping[str, int], state: object) -> list[obje
     test = model.test
     interval = test["interval"]
     # Champions of an earlier version of this project lack it.
-    distinct = distinct_accuracy({"test": test, "test_without_near_duplicates": test.get("without_near_duplicates")})
+    distinct = distinct_accuracy(test, test.get("without_near_duplicates"))
     return [
         model.since,
         model.model,

@@ -38,6 +38,7 @@ def write_labels(labels: tuple[str, ...], path: Path) -> None:
 def write_card(model: Model, export: Export, evaluation: AnyPath, root: DataRoot, path: Path) -> None:
     """Write the card of a model."""
     metrics = read_json(evaluation / "metrics.json")
+    test, distinct = metrics["test"], metrics.get("test_without_near_duplicates")
     head, training = isinstance(model.settings, TrainSettings), read_manifest(model.folder / "manifest.json")
     text = (
         _environment()
@@ -56,9 +57,9 @@ def write_card(model: Model, export: Export, evaluation: AnyPath, root: DataRoot
             tested_with=export.tested_with or model.key,
             formats={each.name: each.description for each in FORMATS},
             escaped=any(_escape_line(label) != label for label in model.labels),
-            test=metrics["test"],
+            test=test,
             crossed=metrics["cross_validation"],
-            distinct=metrics.get("test_without_near_duplicates") if distinct_accuracy(metrics) is not None else None,
+            distinct=distinct if distinct_accuracy(test, distinct) is not None else None,
             training=training,
             software=", ".join(f"{name} {version(name)}" for name in _SOFTWARE),
             settings=json.dumps(asdict(model.settings), indent=2, ensure_ascii=False),

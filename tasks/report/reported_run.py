@@ -53,7 +53,8 @@ class ReportedRun:
 
     def to_record(self) -> RunRecord:
         """Return the run as its record will have it; end and seconds are those of the stages so far."""
-        test, crossed = (self.stages["evaluate"].details[name] for name in ("test", "cross_validation"))
+        evaluated = self.stages["evaluate"].details
+        test, crossed = (evaluated[name] for name in ("test", "cross_validation"))
         # A photo that one of several stages lacks is in no head; a network has no bottlenecks.
         photos = min(
             of_kind(self.stages, "bottleneck") or of_kind(self.stages, "decode"), key=lambda stage: stage.photos
@@ -76,7 +77,7 @@ class ReportedRun:
             low=test["interval"]["low"],
             high=test["interval"]["high"],
             cross_validated=crossed["accuracy"] if crossed else None,
-            distinct_accuracy=distinct_accuracy(self.stages["evaluate"].details),
+            distinct_accuracy=distinct_accuracy(test, evaluated.get("test_without_near_duplicates")),
             verdict=decision.verdict,
             elapsed=sum(self.seconds.values()),
             report=self.report,

@@ -124,9 +124,9 @@ def read_run(path: AnyPath) -> RunRecord:
             low=test["interval"]["low"],
             high=test["interval"]["high"],
             cross_validated=crossed["accuracy"] if crossed else None,
-            distinct_accuracy=distinct_accuracy(record["metrics"]),
+            distinct_accuracy=distinct_accuracy(test, record["metrics"].get("test_without_near_duplicates")),
             verdict=record.get("champion", {}).get("verdict"),
-            drift=record["stages"].get("drift", {}).get("details", {}).get("changes", ()),
+            drift=tuple(find_changes(record)),
             kept_by=record.get("champion", {}).get("kept_by"),
             elapsed=record.get("elapsed", record["seconds"]),
             program=record.get("startup", {}).get("program", 0.0),
@@ -135,13 +135,20 @@ def read_run(path: AnyPath) -> RunRecord:
         )
 
 
-def distinct_accuracy(metrics: Mapping[str, Any]) -> float | None:
+def distinct_accuracy(test: Mapping[str, Any], without: Mapping[str, Any] | None) -> float | None:
     """Accuracy on the test photos without a near duplicate in training, if it differs from that on all by 0.1 %.
 
     None also where it was not measured: of networks, by earlier versions, or if no test photo is left.
     """
-    accuracy = (metrics.get("test_without_near_duplicates") or {}).get("accuracy")
-    return None if accuracy is None or f"{accuracy:.1%}" == f"{metrics['test']['accuracy']:.1%}" else accuracy
+    accuracy: float | None = without["accuracy"] if without else None
+    return None if accuracy is None or f"{accuracy:.1%}" == f"{test['accuracy']:.1%}" else accuracy
+
+
+def find_changes(record: Mapping[str, Any]) -> list[str]:
+    """The properties in which the new photos of a recorded run differ from earlier ones, for people."""
+    # Records of earlier versions lack the stage.
+    changes: list[str] = record["stages"].get("drift", {}).get("details", {}).get("changes", [])
+    return changes
 
 
 def read_runs(paths: Iterable[AnyPath], root: DataRoot) -> RunHistory:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.summary import figures, find_changes, is_worse, not_good_enough
+from pipeline.summary import figures, is_worse, not_good_enough
+from tasks.runs.records import find_changes
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.storage.layout import DataRoot
 from tests.support.data_root import record
