@@ -1,6 +1,5 @@
 """Builds a report from the stores and the results of the stages."""
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from tasks.report.dataset import (
     find_repeated_photos,
     read_changes,
 )
-from tasks.report.drift import ShownDrift, show_drift
+from tasks.report.drift import ShownDrift, read_drift, show_drift
 from tasks.report.figures import learning_curve_figure, precision_recall_figure, reliability_figure, trend_figure
 from tasks.report.gallery import MAX_SHOWN, Gallery, Guess, ShownPhoto, decode_repeated, fill_gallery, select_photos
 from tasks.report.label_issues import ShownIssues, read_shown_issues, show_issues
@@ -132,12 +131,14 @@ def _build(
     # A fine-tuned network has no fixed bottlenecks.
     map_points = MAX_POINTS if isinstance(train, TrainSettings) else 0
     issues = read_shown_issues(run, root)
-    duplicates = select_near_duplicates(run.stages["evaluate"].details, evaluation, predicted)
+    duplicates, drift = select_near_duplicates(run.stages["evaluate"].details, evaluation), read_drift(run)
+    others = {photo.sha256 for photos in repeated for photo in photos[:MAX_SHOWN]}
+    others |= {photo.sha256 for photo in drift.typical} if drift else set()
     selection = select_photos(predicted, changes.added if changes else (), map_points=map_points)._replace(
-        issues=[bisect_left(predicted.photos.sha256, issue.sha256) for issue in issues],
-        near_duplicates=list(duplicates.indices.values()) if duplicates else [],
+        issues=predicted.photos.places(issue.sha256 for issue in issues),
+        near_duplicates=predicted.photos.places(duplicates.keys if duplicates else ()),
     )
-    gallery = fill_gallery(predicted, selection, repeated, run, root)
+    gallery = fill_gallery(predicted, selection, others, run, root)
     progress.advance(1)
     runs = [*history.runs, run.to_record()]
     report = Report(
@@ -149,7 +150,7 @@ def _build(
         decision=run.decision,
         changes=changes,
         added=gallery.show(selection.added),
-        drift=show_drift(run, root),
+        drift=show_drift(drift, gallery.images) if drift else None,
         results=results,
         counts=count_photos(predicted.photos),
         notes=[

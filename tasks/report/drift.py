@@ -4,11 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.decode.photos import open_stores, read_pictures
 from tasks.drift.result import LEAST_EFFECT, LEVEL, DriftResult
 from tasks.report.gallery import ShownPhoto
 from tasks.report.reported_run import ReportedRun
-from tasks.storage.layout import DataRoot
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,17 +19,13 @@ class ShownDrift:
     least_effect: float = LEAST_EFFECT  #: Least effect of a change.
 
 
-def show_drift(run: ReportedRun, root: DataRoot) -> ShownDrift | None:
-    """Read the comparison of a run, and the pictures of the photos that show the changes; None if it compared none.
+def read_drift(run: ReportedRun) -> DriftResult | None:
+    """Read the comparison of a run; None if it compared no photos."""
+    return DriftResult.from_json(run.stages["drift"].details) if "drift" in run.stages else None
 
-    Raises:
-        StoreError: A shard of the decoded store is damaged.
-    """
-    if "drift" not in run.stages:
-        return None
-    result = DriftResult.from_json(run.stages["drift"].details)
-    decoded = open_stores(root, run.settings.train.decodes[0]).decoded
-    images = read_pictures(decoded, {photo.sha256 for photo in result.typical}) if result.typical else {}
+
+def show_drift(result: DriftResult, images: Mapping[str, bytes]) -> ShownDrift:
+    """Show a comparison with the photos that have a picture, given JPEG or PNG files by key."""
     photos = defaultdict(list)
     for photo in result.typical:
         if photo.sha256 in images:

@@ -17,7 +17,7 @@ from tasks.decode.worker_pool import work_on_photos
 from tasks.errors import StoreError
 from tasks.evaluate.predictions import PredictedPhotos
 from tasks.paths import AnyPath
-from tasks.report.dataset import RepeatedPhoto, RepeatedPhotos
+from tasks.report.dataset import RepeatedPhoto
 from tasks.report.reported_run import ReportedRun
 from tasks.storage.layout import DataRoot
 
@@ -101,7 +101,7 @@ class Gallery:
     """Photos, their predictions, and the pictures of those that are shown."""
 
     predicted: PredictedPhotos  #: All photos.
-    images: Mapping[str, bytes]  #: JPEG or PNG files by key: of the selected photos, and of repeated ones.
+    images: Mapping[str, bytes]  #: JPEG or PNG files by key: of the selected photos, and of others.
 
     def show(self, indices: Sequence[int]) -> list[ShownPhoto]:
         """Return the photos of some indices."""
@@ -123,9 +123,9 @@ class Gallery:
 
 
 def fill_gallery(
-    predicted: PredictedPhotos, selection: PhotoSelection, repeated: RepeatedPhotos, run: ReportedRun, root: DataRoot
+    predicted: PredictedPhotos, selection: PhotoSelection, others: Collection[str], run: ReportedRun, root: DataRoot
 ) -> Gallery:
-    """Read the stored pictures of all photos that are shown.
+    """Read the stored pictures of all photos that are shown: of the selected ones, and of others that have one.
 
     Raises:
         StoreError: The decoded store has lost pictures, or a shard is damaged.
@@ -133,8 +133,7 @@ def fill_gallery(
     # Of several ways to decode, pictures are as the first backbone sees them.
     decode = run.settings.train.decodes[0]
     keys = {predicted.photos.sha256[index] for index in chain(*selection)}
-    shown = {photo.sha256 for photos in repeated for photo in photos[:MAX_SHOWN]}
-    images = read_pictures(open_stores(root, decode).decoded, keys | shown)
+    images = read_pictures(open_stores(root, decode).decoded, keys.union(others))
     if lost := len(keys - images.keys()):
         raise StoreError(
             f"The store {root.decode(decode.key)} has lost {lost:,} of {len(keys):,} pictures for the report. "

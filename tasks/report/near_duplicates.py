@@ -7,7 +7,6 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from tasks.evaluate.near_duplicates import FILE, read_near_duplicates
-from tasks.evaluate.predictions import PredictedPhotos
 from tasks.paths import AnyPath
 from tasks.report.gallery import Gallery, ShownPhoto
 
@@ -38,14 +37,18 @@ class SelectedDuplicates:
     metrics: Mapping[str, Any]  #: Metrics of the evaluation.
     file: AnyPath  #: File of all groups.
     groups: Sequence[Sequence[Mapping[str, Any]]]  #: Rows of `NEAR_DUPLICATES` by group; one of each label first.
-    indices: Mapping[str, int]  #: Index of each photo that is shown, by key.
+
+    @property
+    def keys(self) -> list[str]:
+        """Keys of the photos that are shown."""
+        return [row["sha256"] for rows in self.groups for row in rows[:MAX_PHOTOS]]
 
     def show(self, gallery: Gallery) -> "ShownDuplicates":
         """Return the groups with the pictures of a gallery."""
         shown = []
         for rows in self.groups:
             first = rows[:MAX_PHOTOS]
-            photos = gallery.show([self.indices[row["sha256"]] for row in first])
+            photos = gallery.show(gallery.predicted.photos.places(row["sha256"] for row in first))
             near = [
                 NearDuplicate(photo, row["split"], row["similarity"]) for photo, row in zip(photos, first, strict=True)
             ]
@@ -64,9 +67,7 @@ class ShownDuplicates:
     file: AnyPath  #: File of all groups.
 
 
-def select_near_duplicates(
-    metrics: Mapping[str, Any], evaluation: AnyPath, predicted: PredictedPhotos
-) -> SelectedDuplicates | None:
+def select_near_duplicates(metrics: Mapping[str, Any], evaluation: AnyPath) -> SelectedDuplicates | None:
     """Select the first groups of an evaluation; None for a fine-tuned network, whose photos have no bottlenecks.
 
     Raises:
@@ -76,9 +77,7 @@ def select_near_duplicates(
         return None
     rows = read_near_duplicates(evaluation, MAX_GROUPS).to_pylist()
     groups = [_one_of_each_label_first(list(own)) for _, own in groupby(rows, key=lambda row: row["group"])]
-    wanted = {row["sha256"] for own in groups for row in own[:MAX_PHOTOS]}
-    indices = {key: index for index, key in enumerate(predicted.photos.sha256) if key in wanted}
-    return SelectedDuplicates(metrics, evaluation / FILE, groups, indices)
+    return SelectedDuplicates(metrics, evaluation / FILE, groups)
 
 
 def _one_of_each_label_first(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

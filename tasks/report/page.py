@@ -79,5 +79,5 @@ def _embed_pictures(report: Report) -> Mapping[bytes, InlineImage]:
     photos += [each.photo for each in report.label_issues.photos] if report.label_issues else []
     images += [photo.image for photo in photos]
     groups = report.near_duplicates.shown if report.near_duplicates else ()
-    near = {each.photo.image for group in groups for each in group.shown}
-    return {**embed_pictures(near, _NEAR_SIDE), **embed_pictures(set(images), side_for(len(images)))}
+    large, near = set(images), {each.photo.image for group in groups for each in group.shown}
+    return {**embed_pictures(near - large, _NEAR_SIDE), **embed_pictures(large, side_for(len(images)))}

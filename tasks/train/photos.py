@@ -1,5 +1,6 @@
 """Photos that a model is trained and tested on: labels and splits, and their bottlenecks or pictures."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -29,6 +30,10 @@ class LabelledPhotos:
     labels: tuple[str, ...]  #: The labels, C, sorted.
     truth: npt.NDArray[np.int64]  #: Index of each photo's label, int64 [N].
     splits: Splits  #: Split of each photo.
+
+    def places(self, keys: Iterable[str]) -> list[int]:
+        """Indices of some of the photos, given their keys."""
+        return [bisect_left(self.sha256, key) for key in keys]
 
     def of(self, split: str) -> npt.NDArray[np.bool_]:
         """Select the photos of a split: bool [N]."""
