@@ -1,6 +1,5 @@
 """Statistics of single photos, computed once a photo and kept for later runs."""
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -10,12 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
+from tasks.bottleneck.settings import BottleneckSettings
 from tasks.concurrency import map_ordered
 from tasks.decode.images import read_pixels
 from tasks.decode.photos import open_stores
 from tasks.drift.settings import DriftSettings
 from tasks.drift.spec import DRIFT, STATISTICS_FILE
 from tasks.hardware import available_cores
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.key_index import KeyIndex
 from tasks.shards.parquet import publish_parquet, read_parquet
@@ -56,6 +57,10 @@ class StatisticsStore:
             columns = columns.remove(columns.get_field_index("vector"))
         return describe(columns, DRIFT.name, self.settings.statistics_key, asdict(self.settings))
 
+    @property
+    def _path(self) -> AnyPath:
+        return self.root.below(DRIFT.name, self.dataset, STATISTICS_FILE)
+
     def update(self, keys: pa.Array, progress: Progress) -> tuple[pa.Table, int]:
         """Compute the statistics that are missing, and keep those of these photos alone.
 
@@ -65,19 +70,18 @@ class StatisticsStore:
         Raises:
             StoreError: A shard of pictures or vectors is damaged.
         """
-        path = self.root.below(DRIFT.name, self.dataset, STATISTICS_FILE)
         known = self._read().filter(pc.field("sha256").isin(keys))
         missing = keys.filter(pc.invert(pc.is_in(keys, known["sha256"].combine_chunks())))
         new = self._compute(missing, progress) if len(missing) else self.schema.empty_table()
         table = pa.concat_tables([known, new])
         if new.num_rows:
-            publish_parquet(path, table)
+            publish_parquet(self._path, table)
         return table, new.num_rows
 
     def _read(self) -> pa.Table:
         """The statistics that are kept; they only save work, so that a damaged file or one of others is replaced."""
         try:
-            table = read_parquet(self.root.below(DRIFT.name, self.dataset, STATISTICS_FILE))
+            table = read_parquet(self._path)
         except (pa.ArrowException, OSError):
             return self.schema.empty_table()
         known = table.schema.equals(self.schema) and table.schema.metadata == self.schema.metadata
@@ -93,33 +97,21 @@ class StatisticsStore:
             progress.advance(table.num_rows)
         plain = self.schema.remove(self.schema.get_field_index("vector")) if self.settings.bottleneck else self.schema
         measured = pa.concat_tables([plain.empty_table(), *(table.cast(plain) for table in tables)])
-        return self._with_vectors(measured) if self.settings.bottleneck else measured
+        return self._add_vectors(measured, self.settings.bottleneck) if self.settings.bottleneck else measured
 
-    def _with_vectors(self, measured: pa.Table) -> pa.Table:
-        keys = measured["sha256"].combine_chunks()
-        vectors, found = self._project(keys)
+    def _add_vectors(self, measured: pa.Table, bottleneck: BottleneckSettings) -> pa.Table:
+        """Add the projected bottlenecks of plain views, without the photos that have none."""
+        keys, width = measured["sha256"].combine_chunks(), bottleneck.backbone.width
+        vectors, found = np.zeros((len(keys), PROJECTED), np.float32), np.zeros(len(keys), bool)
+        index, signs = KeyIndex(keys), projection(width)
+        for rows in bottleneck.store(self.root).rows(keys, ["sha256", "view", "bottleneck"]):
+            plain = rows.filter(pc.equal(rows["view"], 0))
+            numbers = np.asarray(plain["bottleneck"].combine_chunks().flatten()).reshape(-1, width)
+            places = index.places(plain["sha256"])
+            vectors[places], found[places] = numbers.astype(np.float32) @ signs, True
         column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), PROJECTED)
         table = measured.append_column("vector", column.cast(self.schema.field("vector").type))
         return table.filter(pa.array(found)).cast(self.schema)
-
-    def _project(self, keys: pa.Array) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        """Project the bottlenecks of plain views: float32 [N, 64], and which photos have one: bool [N]."""
-        vectors, found = np.zeros((len(keys), PROJECTED), np.float32), np.zeros(len(keys), bool)
-        index = KeyIndex(keys)
-        for places, numbers in self._bottlenecks(keys, index):
-            vectors[places], found[places] = numbers @ projection(numbers.shape[1]), True
-        return vectors, found
-
-    def _bottlenecks(
-        self, keys: pa.Array, index: KeyIndex
-    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
-        if self.settings.bottleneck is None:
-            return
-        for rows in self.settings.bottleneck.store(self.root).rows(keys, ["sha256", "view", "bottleneck"]):
-            plain = rows.filter(pc.equal(rows["view"], 0))
-            if plain.num_rows:
-                numbers = np.asarray(plain["bottleneck"].combine_chunks().flatten()).reshape(plain.num_rows, -1)
-                yield index.places(plain["sha256"]), numbers.astype(np.float32)
 
 
 def projection(width: int) -> npt.NDArray[np.float32]:
