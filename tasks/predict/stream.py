@@ -96,13 +96,10 @@ def tabulate(
         labels: The labels, C.
         threshold: Novelty above which a photo is unknown; None if the model has none.
     """
-    predicted = (_columns(*each, labels, threshold) for each in zip(*_by_photo(predictions), strict=True))
-    return pa.Table.from_pylist([_row(each, predicted) for each in results], PREDICTED)
-
-
-def _by_photo(predictions: Predictions) -> tuple[Iterable[Floats], Iterable[float | None]]:
     probabilities, novelty = predictions
-    return probabilities, [None] * len(probabilities) if novelty is None else novelty.tolist()
+    by_photo = zip(probabilities, [None] * len(probabilities) if novelty is None else novelty.tolist(), strict=True)
+    predicted = (_columns(*each, labels, threshold) for each in by_photo)
+    return pa.Table.from_pylist([_row(each, predicted) for each in results], PREDICTED)
 
 
 def _columns(
