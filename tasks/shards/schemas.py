@@ -16,14 +16,17 @@ def _schema(nullable: Collection[str] = (), **columns: pa.DataType) -> pa.Schema
     return pa.schema([pa.field(name, kind, nullable=name in nullable) for name, kind in columns.items()])
 
 
+#: `split` is the split that the dataset gives the photo, one of `tasks.snapshot.splits.SPLITS`; null where the hash
+#: draws it. Files of earlier versions lack the column.
 SNAPSHOT = _schema(
-    nullable={"duplicate_of"},
+    nullable={"duplicate_of", "split"},
     sha256=pa.string(),
     path=pa.string(),
     label=pa.string(),
     bytes=pa.int64(),
     duplicate_of=pa.string(),
     conflict=pa.bool_(),
+    split=pa.string(),
 )
 
 DECODE = _schema(

@@ -35,7 +35,8 @@ COLUMN_BYTES = 2**31 - 1
 class Snapshot:
     """A dataset's photos at one moment."""
 
-    #: The version of the dataset: first 16 hex digits of the sha256 over its sorted (path, label, sha256) rows.
+    #: The version of the dataset: first 16 hex digits of the sha256 over its sorted (path, label, sha256) rows, which
+    #: also have the split if the dataset gives any.
     key: str
     #: Columns of `SNAPSHOT`, sorted by path. `label` is the name of the first folder in Unicode's form NFC, or that of
     #: a correction; `path` keeps the form of the file. `duplicate_of` is the smallest path with the same bytes under
@@ -116,7 +117,7 @@ def take_snapshot(
     labelled = _label_by_folder(hashed.table)
     corrected = corrections.apply(labelled) if corrections else None
     table = _mark_repeats(corrected.table if corrected else labelled)
-    key = fingerprint_rows(zip(*(table[name].to_pylist() for name in ("path", "label", "sha256")), strict=True))
+    key = _snapshot_key(table)
     hashes = drop_racy(hashed.table, listing.files, moment_ns)
     return Snapshot(
         key=key,
@@ -184,9 +185,17 @@ def invalidate_snapshot(manifest: AnyPath, changed: Sequence[str]) -> None:
     replace(found, details={**found.details, "state": INVALIDATED}).publish(manifest)
 
 
+def _snapshot_key(table: pa.Table) -> str:
+    """Key of a snapshot; without given splits it is that of earlier versions, which had none."""
+    given = table["split"].null_count < table.num_rows
+    columns = [table["path"], table["label"], table["sha256"], *([table["split"].fill_null("")] if given else [])]
+    return fingerprint_rows(zip(*(column.to_pylist() for column in columns), strict=True))
+
+
 def _label_by_folder(hashes: pa.Table) -> pa.Table:
-    """Add the column `label` to hashes: the name of the first folder in Unicode's form NFC."""
-    return hashes.append_column("label", pc.utf8_normalize(_first_folder(hashes["path"]), form="NFC"))
+    """Add the columns `label` and `split` to hashes: the name of the first folder in Unicode's form NFC, and null."""
+    labelled = hashes.append_column("label", pc.utf8_normalize(_first_folder(hashes["path"]), form="NFC"))
+    return labelled.append_column("split", pa.nulls(hashes.num_rows, pa.string()))
 
 
 def _mark_repeats(labelled: pa.Table) -> pa.Table:
@@ -199,7 +208,8 @@ def _mark_repeats(labelled: pa.Table) -> pa.Table:
     original = first[pair]
     duplicate_of = path.take(pa.array(original, mask=original == np.arange(len(path))))
     conflict = pa.array(labels_of_content[content] > 1)
-    return pa.table([labelled["sha256"], path, label, labelled["bytes"], duplicate_of, conflict], schema=SNAPSHOT)
+    columns = [labelled["sha256"], path, label, labelled["bytes"], duplicate_of, conflict, labelled["split"]]
+    return pa.table(columns, schema=SNAPSHOT)
 
 
 def _first_folder(path: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

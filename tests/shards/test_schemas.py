@@ -21,7 +21,7 @@ from tasks.shards.schemas import (
 @pytest.mark.parametrize(
     ("schema", "columns"),
     [
-        (SNAPSHOT, "sha256 path label bytes duplicate_of conflict"),
+        (SNAPSHOT, "sha256 path label bytes duplicate_of conflict split"),
         (DECODE, "sha256 image width height format mode"),
         (REJECTED, "sha256 path reason message"),
         (bottleneck_schema(1280, "uint8"), "sha256 view bottleneck"),
@@ -48,7 +48,8 @@ def test_a_schema_has_the_promised_columns_and_nulls_only_where_promised(schema:
     assert " ".join(schema.names) == columns
     assert schema.field("sha256") == pa.field("sha256", pa.string(), nullable=False)
     nullable = [field.name for field in schema if field.nullable]
-    assert nullable == [name for name in ("duplicate_of", "cross_validated") if name in schema.names]
+    promised = {"duplicate_of", "cross_validated", *(["split"] if schema is SNAPSHOT else [])}
+    assert nullable == [name for name in schema.names if name in promised]
 
 
 def test_pictures_follow_the_hugging_face_convention() -> None:

@@ -49,7 +49,7 @@ def test_a_snapshot_has_one_row_a_photo_sorted_by_path(root: Path) -> None:
     table = take(root).table
     assert table["path"].to_pylist() == sorted(table["path"].to_pylist())
     photo = {"sha256": sha("another rose"), "path": "roses/more/ü.jpg", "label": "roses", "bytes": 12}
-    assert table.to_pylist()[3] == {**photo, "duplicate_of": None, "conflict": False}
+    assert table.to_pylist()[3] == {**photo, "duplicate_of": None, "conflict": False, "split": None}
     assert table.num_rows == 7
 
 
