@@ -1,6 +1,5 @@
 """Labels: their names, the changes between runs, and the checks that a dataset has usable ones."""
 
-import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -9,13 +8,9 @@ from typing import Any
 
 from tasks.errors import DatasetError, first_of
 from tasks.paths import AnyPath
+from tasks.snapshot.given_splits import to_split
 from tasks.snapshot.ignored import IgnoredSummary
 
-_SPLIT = re.compile(
-    r"(train(ing)?|val(id(ation)?)?|dev(el(opment)?)?|eval(uation)?|test(ing)?|hold[ _-]?out)"
-    r"([ _-]?(set|split|data|images|photos))?",
-    re.IGNORECASE,
-)
 #: Most labels, and most folders in splits, that an error names.
 _NAMED, _NAMED_FOLDERS = 10, 3
 #: Fewest photos of a label, since each split needs one.
@@ -88,7 +83,7 @@ def check_split_folders(paths: Collection[str], folder: AnyPath, archive: str = 
     Raises:
         DatasetError: The first folders are splits; names them, the folders that they share, and the remedy.
     """
-    if not all(map(_SPLIT.fullmatch, {path.partition("/")[0] for path in paths})):
+    if not all(map(to_split, {path.partition("/")[0] for path in paths})):
         return
     below: dict[str, dict[str, str]] = defaultdict(dict)
     for path in paths:
