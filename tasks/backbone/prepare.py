@@ -44,14 +44,12 @@ def prepare_own(request: BackboneRequest, path: Path) -> Prepared:
         SettingError: It is no model, or a parameter that the file does not contain is missing.
         BackboneError: It cannot be loaded, or gives no bottlenecks of photos.
     """
-    from tasks.backbone.load import measure_width
-
     user_kinds = (kind for kind in KINDS.values() if isinstance(kind, UserModelKind))
     kind = next((kind for kind in user_kinds if kind.is_model(path)), None)
     if kind is None:
         raise SettingError(
             f"{path} is no model that can be a backbone. Give the folder of a SavedModel, with saved_model.pb in it, a "
-            ".keras file, or a frozen graph (.pb)."
+            ".keras or .onnx file, or a frozen graph (.pb)."
         )
     layers = _layers(request, kind)
     if request.input_tensor and not kind.has_tensors:
@@ -65,10 +63,10 @@ def prepare_own(request: BackboneRequest, path: Path) -> Prepared:
         size=_size(request, path, own.size),
         layers=layers,
         widths=(0,) * len(layers),
-        scaling="raw" if request.scaling == AUTO and own.is_raw else _scaling(request, path),
+        scaling=own.scaling if request.scaling == AUTO and own.scaling else _scaling(request, path),
         input_tensor=request.input_tensor,
     )
-    return measure_width(Prepared(backbone, path))
+    return kind.measure_width(Prepared(backbone, path))
 
 
 def _prepare_path(request: BackboneRequest, path: AnyPath) -> Prepared:

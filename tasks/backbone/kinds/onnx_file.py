@@ -1,0 +1,45 @@
+"""The user's `.onnx` files."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tasks.backbone.backbones import Backbone, Prepared
+from tasks.backbone.kinds.base import InputFormat, LayerNetwork, UserModelKind
+from tasks.backbone.request import BackboneRequest
+from tasks.errors import ModelError
+from tasks.storage.files import local
+
+
+class OnnxFileKind(UserModelKind):
+    """A `.onnx` file, which OpenVINO computes on processors, and TensorFlow does not."""
+
+    name = "onnx_file"
+    in_tensorflow = False
+
+    def is_model(self, path: Path) -> bool:
+        return path.is_file() and path.suffix == ".onnx"
+
+    def read_input(self, request: BackboneRequest, path: Path) -> InputFormat:
+        from tasks.backbone.onnx_trial import try_input
+
+        photos = try_input(path)
+        return InputFormat(photos.size, photos.scaling)
+
+    def measure_width(self, prepared: Prepared) -> Prepared:
+        from tasks.backbone.onnx_trial import try_widths
+
+        backbone = prepared.backbone
+        return replace(prepared, backbone=replace(backbone, widths=try_widths(backbone, local(prepared.weights))))
+
+    def build_graph(self, backbone: Backbone, weights: Path) -> Any:
+        from tasks.backbone.onnx_graph import build_graph
+
+        return build_graph(backbone, weights)
+
+    def load_layers(self, backbone: Backbone, weights: Path, *, bfloat16: bool) -> LayerNetwork:
+        def refuse(_: Any) -> tuple[Any, ...]:
+            raise ModelError(f"{backbone.name} is an ONNX file, which OpenVINO computes and TensorFlow does not.")
+
+        # Each export that needs TensorFlow traces this function, and is then left out for this reason.
+        return refuse
