@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import onnx
 
 from tasks.backbone.backbones import Backbone
 from tasks.backbone.onnx_checks import read_onnx
@@ -16,6 +17,8 @@ from tasks.runtime.openvino_import import ops, ov
 #: Scalings by the names that the ONNX specification has for the range of pixels in a model's metadata.
 _RANGES = {"NominalRange_0_255": "raw", "Normalized_0_1": "unit", "Normalized_1_1": "symmetric"}
 _RANGE, _PIXELS = "Image.NominalPixelRange", "Image.BitmapPixelFormat"
+#: Types of the input that a photo is converted to.
+_KINDS = {"BFLOAT16", "DOUBLE", "FLOAT", "FLOAT16", "UINT8"}
 _MAX_SIZE = 4096
 #: Tokens before those of the patches: a class token, and registers or a token for distillation.
 _MAX_EXTRA_TOKENS = 8
@@ -82,6 +85,9 @@ def _photo_input(path: Path, model: Any) -> PhotoInput:
             f"{path} has {len(photos)} inputs of four dimensions, and one is needed, for photos. Its inputs: {listed}. "
             "Export it with one input for photos."
         )
+    kind = onnx.TensorProto.DataType.Name(photos[0].type.tensor_type.elem_type)
+    if kind not in _KINDS:
+        raise BackboneError(f"{path} takes photos as {kind}. Export it for {', '.join(sorted(_KINDS))}.")
     dimensions = photos[0].type.tensor_type.shape.dim
     axes = [axis for axis in (1, 3) if _is_channels(dimensions[axis])]
     sides = [dimensions[axis].dim_value for axis in (1, 2, 3) if axis not in axes]
@@ -92,7 +98,7 @@ def _photo_input(path: Path, model: Any) -> PhotoInput:
             "pixels are needed, one or any number of them: [N, 3, size, size] or [N, size, size, 3]. Export it with "
             "such an input."
         )
-    return PhotoInput(photos[0].name, axes[0], sides[0] or None, _stated_scaling(path, model, photos[0]))
+    return PhotoInput(photos[0].name, axes[0], sides[0] or None, _stated_scaling(path, model, kind))
 
 
 def _is_channels(dimension: Any) -> bool:
@@ -105,13 +111,12 @@ def _shape_text(value: Any) -> str:
     return f"[{', '.join(str(each.dim_value or each.dim_param or '?') for each in dimensions)}]"
 
 
-def _stated_scaling(path: Path, model: Any, photos: Any) -> str:
+def _stated_scaling(path: Path, model: Any, kind: str) -> str:
     """Return the scaling in the metadata of the ONNX specification, or that of bytes."""
     stated = {each.key: each.value for each in model.metadata_props}
     if stated.get(_PIXELS, "Rgb8") != "Rgb8":
         raise BackboneError(f"{path} takes pixels as {stated[_PIXELS]!a}, and photos are Rgb8. Export it for those.")
-    is_bytes = photos.type.tensor_type.elem_type == 2  # TensorProto.UINT8
-    return "raw" if is_bytes else _RANGES.get(stated.get(_RANGE, ""), "")
+    return "raw" if kind == "UINT8" else _RANGES.get(stated.get(_RANGE, ""), "")
 
 
 def _build_averages(backbone: Backbone, path: Path) -> tuple[list[Any], Any]:

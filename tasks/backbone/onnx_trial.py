@@ -65,3 +65,5 @@ def _run_limited(work: Callable[[Path], ResultT], path: Path) -> ResultT:
             f"{path} takes more than {limit / 2**30:.0f} GB of memory, half of this machine's. Export it again, or "
             "take a larger machine."
         ) from exc
+    except (TypeError, ValueError) as exc:  # for example of a name that is no text
+        raise BackboneError(f"{path} is damaged ({exc}). Export or fetch it again.") from exc

@@ -28,12 +28,12 @@ def prepare_backbone(request: BackboneRequest, folder: AnyPath, progress: Progre
     path = None if prefixed else given_path(request.backbone)
     if path is not None and request.backbone not in backbone_names():
         return _prepare_path(request, path)
+    kind = prefixed[0] if prefixed else _kind_in_catalog(request.backbone)
     if request.scaling != AUTO or request.input_tensor or request.bottleneck_tensor:
         raise SettingError(
             f"--scaling, --input-tensor and --bottleneck-tensor are for models of your own; {request.backbone} brings "
             "its own. Leave them out."
         )
-    kind = prefixed[0] if prefixed else _kind_in_catalog(request.backbone)
     return kind.prepare(request, folder, progress)
 
 

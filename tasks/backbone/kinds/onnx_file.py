@@ -38,8 +38,8 @@ class OnnxFileKind(UserModelKind):
         return build_graph(backbone, weights)
 
     def load_layers(self, backbone: Backbone, weights: Path, *, bfloat16: bool) -> LayerNetwork:
-        def refuse(_: Any) -> tuple[Any, ...]:
+        # Each export that needs TensorFlow traces this function, and is then left out for this reason.
+        def refuse(pixels: Any) -> tuple[Any, ...]:  # noqa: ARG001 (named like the pixels of other kinds)
             raise ModelError(f"{backbone.name} is an ONNX file, which OpenVINO computes and TensorFlow does not.")
 
-        # Each export that needs TensorFlow traces this function, and is then left out for this reason.
         return refuse
