@@ -1,46 +1,24 @@
 """A user's ONNX file as OpenVINO's graph, from pixels to the averages of its layers."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import onnx
 
 from tasks.backbone.backbones import Backbone
 from tasks.backbone.onnx_checks import read_onnx
+from tasks.backbone.onnx_input import PhotoInput, photo_input
 from tasks.backbone.scaling import SCALINGS
 from tasks.errors import BackboneError, SettingError
 from tasks.runtime.openvino_import import ops, ov
 
-#: Scalings by the names that the ONNX specification has for the range of pixels in a model's metadata.
-_RANGES = {"NominalRange_0_255": "raw", "Normalized_0_1": "unit", "Normalized_1_1": "symmetric"}
-_RANGE, _PIXELS = "Image.NominalPixelRange", "Image.BitmapPixelFormat"
-#: Types of the input that a photo is converted to.
-_KINDS = {"BFLOAT16", "DOUBLE", "FLOAT", "FLOAT16", "UINT8"}
-_MAX_SIZE = 4096
 #: Tokens before those of the patches: a class token, and registers or a token for distillation.
 _MAX_EXTRA_TOKENS = 8
 _MAX_LISTED = 8
-
-
-class PhotoInput(NamedTuple):
-    """The input of an ONNX model that takes photos."""
-
-    name: str  #: Name of the tensor.
-    channels: int  #: Axis of the channels: 1 or 3.
-    size: int | None  #: Height and width in pixels; None where they are open.
-    scaling: str  #: Scaling that the file states; empty if it states none.
-
-
-def read_photo_input(path: Path) -> PhotoInput:
-    """Read the input of an ONNX file.
-
-    Raises:
-        BackboneError: It is no ONNX file, is damaged, is refused, or takes something other than photos.
-    """
-    return _photo_input(path, read_onnx(path)[0])
+#: Beginnings of lines of OpenVINO's errors that tell a user nothing.
+_NOISE = ("Check ", "Exception from", "FrontEnd API", "Summary", "To facilitate")
+_MAX_REASON = 400
 
 
 def build_graph(backbone: Backbone, path: Path) -> Any:
@@ -60,6 +38,7 @@ def measure_widths(backbone: Backbone, path: Path) -> tuple[int, ...]:
     Raises:
         SettingError: The layers are not named, or do not exist.
         BackboneError: The file is damaged or refused, or OpenVINO cannot compute it.
+        MemoryError: The network does not fit into the memory.
     """
     averages, pixels = _build_averages(backbone, path)
     noise = np.random.default_rng(0).integers(0, 256, (2, 1, backbone.size, backbone.size, 3), np.uint8)
@@ -75,63 +54,21 @@ def measure_widths(backbone: Backbone, path: Path) -> tuple[int, ...]:
     return tuple(node.output(0).shape[1] for node in averages)
 
 
-def _photo_input(path: Path, model: Any) -> PhotoInput:
-    constants = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in constants]
-    photos = [value for value in inputs if len(value.type.tensor_type.shape.dim) == 4]
-    if len(photos) != 1:
-        listed = "; ".join(f"{value.name} {_shape_text(value)}" for value in inputs[:_MAX_LISTED]) or "none"
-        raise BackboneError(
-            f"{path} has {len(photos)} inputs of four dimensions, and one is needed, for photos. Its inputs: {listed}. "
-            "Export it with one input for photos."
-        )
-    kind = onnx.TensorProto.DataType.Name(photos[0].type.tensor_type.elem_type)
-    if kind not in _KINDS:
-        raise BackboneError(f"{path} takes photos as {kind}. Export it for {', '.join(sorted(_KINDS))}.")
-    dimensions = photos[0].type.tensor_type.shape.dim
-    axes = [axis for axis in (1, 3) if _is_channels(dimensions[axis])]
-    sides = [dimensions[axis].dim_value for axis in (1, 2, 3) if axis not in axes]
-    batch = dimensions[0].dim_value
-    if len(axes) != 1 or batch not in {0, 1} or len(set(sides)) > 1 or not 0 <= sides[0] <= _MAX_SIZE:
-        raise BackboneError(
-            f"{path} takes an input of shape {_shape_text(photos[0])}, but square photos in RGB of up to {_MAX_SIZE:,} "
-            "pixels are needed, one or any number of them: [N, 3, size, size] or [N, size, size, 3]. Export it with "
-            "such an input."
-        )
-    return PhotoInput(photos[0].name, axes[0], sides[0] or None, _stated_scaling(path, model, kind))
-
-
-def _is_channels(dimension: Any) -> bool:
-    named = dimension.denotation == "DATA_CHANNEL" or "channel" in dimension.dim_param.lower()
-    return dimension.dim_value == 3 or (not dimension.dim_value and named)
-
-
-def _shape_text(value: Any) -> str:
-    dimensions = value.type.tensor_type.shape.dim
-    return f"[{', '.join(str(each.dim_value or each.dim_param or '?') for each in dimensions)}]"
-
-
-def _stated_scaling(path: Path, model: Any, kind: str) -> str:
-    """Return the scaling in the metadata of the ONNX specification, or that of bytes."""
-    stated = {each.key: each.value for each in model.metadata_props}
-    if stated.get(_PIXELS, "Rgb8") != "Rgb8":
-        raise BackboneError(f"{path} takes pixels as {stated[_PIXELS]!a}, and photos are Rgb8. Export it for those.")
-    return "raw" if kind == "UINT8" else _RANGES.get(stated.get(_RANGE, ""), "")
-
-
 def _build_averages(backbone: Backbone, path: Path) -> tuple[list[Any], Any]:
     """Build the average of each layer, float32 [1, D], from a parameter of pixels, uint8 [1, size, size, 3]."""
     model, data = read_onnx(path)
-    photos = _photo_input(path, model)
+    photos = photo_input(path, model)
     try:
         network = ov.Core().read_model(data, b"")
         side = backbone.size
         shape = [1, 3, side, side] if photos.channels == 1 else [1, side, side, 3]
         network.reshape({photos.name: shape})
         network = _take_pixels(network, photos, backbone.scaling)
-        averages = [_average(_find(network, layer, path), path) for layer in backbone.layers]
+        tensors = [_find(network, layer, path) for layer in backbone.layers]
         pixels = network.input(photos.name).get_node()
-        ov.Model(averages, [pixels])  # raises an error where they need another input, too
+        for tensor in tensors:
+            _check_inputs(tensor, pixels, path)
+        averages = [_average(tensor, path) for tensor in tensors]
     except RuntimeError as exc:
         raise _cannot_compute(path, exc) from exc
     return averages, pixels
@@ -155,7 +92,7 @@ def _take_pixels(network: Any, photos: PhotoInput, scaling: str) -> Any:
 def _find(network: Any, layer: str, path: Path) -> Any:
     """Find the tensor of a name: an output or an inner one; without a name, the only output."""
     outputs = network.outputs
-    listed = ", ".join(sorted(min(output.get_names(), default="") for output in outputs)[:_MAX_LISTED])
+    listed = ", ".join(sorted(map(_name, outputs))[:_MAX_LISTED])
     if not layer and len(outputs) == 1:
         return outputs[0].get_node().input_value(0)
     if layer:
@@ -167,6 +104,25 @@ def _find(network: Any, layer: str, path: Path) -> Any:
         f"{path} has {f'no tensor {layer!r}' if layer else 'several outputs'}. Name one with --bottleneck-tensor: the "
         f"outputs {listed}, or any tensor that the graph computes."
     )
+
+
+def _check_inputs(tensor: Any, pixels: Any, path: Path) -> None:
+    """Check that a tensor depends on the pixels, and on no other input."""
+    seen: set[str] = set()
+    inputs: set[str] = set()
+    waiting = [tensor.get_node()]
+    while waiting:
+        node = waiting.pop()
+        if node.get_name() not in seen:
+            seen.add(node.get_name())
+            waiting += [value.get_node() for value in node.input_values()]
+            if node.get_type_name() == "Parameter":
+                inputs.add(node.get_friendly_name())
+    if inputs != {pixels.get_friendly_name()}:
+        raise BackboneError(
+            f"{path} computes {_name(tensor)} from {', '.join(sorted(inputs)) or 'nothing'}, and photos alone can be "
+            "given. Name another --bottleneck-tensor."
+        )
 
 
 def _average(output: Any, path: Path) -> Any:
@@ -196,17 +152,23 @@ def _tokens(values: Any, start: int, stop: int) -> Any:
 
 
 def _no_vector(output: Any, path: Path) -> BackboneError:
+    kind = output.element_type.get_type_name()
     return BackboneError(
-        f"{path} gives {output.element_type.get_type_name()} of shape {output.partial_shape} at "
-        f"{min(output.get_names(), default='its output')}, where a vector, a square feature map or tokens of one photo "
-        "are needed. Name another --bottleneck-tensor."
+        f"{path} gives {kind} of shape {output.partial_shape} at {_name(output)}, where a vector, a square feature map "
+        "or tokens of one photo are needed. Name another --bottleneck-tensor."
     )
 
 
-def _cannot_compute(path: Path, exc: Exception) -> BackboneError:
-    said: Sequence[str] = [line.strip(" .:") for line in str(exc).splitlines()]
-    reason = next((line for line in reversed(said) if line and not line.startswith("Exception from")), "no reason")
+def _name(tensor: Any) -> str:
+    return min(tensor.get_names(), default="its output")
+
+
+def _cannot_compute(path: Path, exc: Exception) -> Exception:
+    if "bad_alloc" in str(exc):
+        return MemoryError(str(exc))
+    lines = (line.strip(" .:") for line in str(exc).splitlines())
+    reason = "; ".join(line for line in lines if line and not line.startswith(_NOISE))
     return BackboneError(
-        f"OpenVINO cannot compute {path} ({reason}). Give another --image-size or --bottleneck-tensor, or export it "
-        "again."
+        f"OpenVINO cannot compute {path} ({reason[:_MAX_REASON]}). Give another --image-size or --bottleneck-tensor, "
+        "or export it again."
     )

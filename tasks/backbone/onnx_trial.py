@@ -19,17 +19,17 @@ ResultT = TypeVar("ResultT")
 
 
 def try_input(path: Path) -> Any:
-    """Read the input of an ONNX file; see `tasks.backbone.onnx_graph.read_photo_input`."""
-    return _try(_read_input, path, path)
+    """Read the input of an ONNX file; see `tasks.backbone.onnx_input.read_photo_input`."""
+    return _try(_read_input, path)
 
 
 def try_widths(backbone: Backbone, path: Path) -> tuple[int, ...]:
     """Run an ONNX file; see `tasks.backbone.onnx_graph.measure_widths`."""
-    return _try(partial(_measure, backbone), path, path)
+    return _try(partial(_measure, backbone), path)
 
 
 def _read_input(path: Path) -> Any:
-    from tasks.backbone.onnx_graph import read_photo_input
+    from tasks.backbone.onnx_input import read_photo_input
 
     return read_photo_input(path)
 
@@ -40,10 +40,10 @@ def _measure(backbone: Backbone, path: Path) -> tuple[int, ...]:
     return measure_widths(backbone, path)
 
 
-def _try(work: Callable[[Path], ResultT], path: Path, item: Path) -> ResultT:
+def _try(work: Callable[[Path], ResultT], path: Path) -> ResultT:
     process: WorkerProcess[Path, ResultT] = WorkerProcess(partial(_run_limited, work))
     try:
-        (result,) = process.map([item])
+        (result,) = process.map([path])
     except WorkerCrashError as exc:
         how = "does not end" if exc.hung else f"crashes (signal {exc.signal})" if exc.signal else "ends the process"
         raise BackboneError(

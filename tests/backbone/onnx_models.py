@@ -108,7 +108,7 @@ class _Lite:
         self.weights[f"{name}_conv"] = self._tensors[kernel]
         norm = torch_names(f"{name}_norm")
         self.weights |= {each: self._tensors[each] for each in norm}
-        same: dict[str, Any] = {"strides": [stride, stride], "group": groups, "auto_pad": "SAME_UPPER"}
+        same = {"strides": [stride, stride], "group": groups, "auto_pad": "SAME_UPPER"}
         y = self._add("Conv", [x, f"{name}_conv"], f"{name}_out", **same)
         y = self._add("BatchNormalization", [y, *norm], f"{name}_normed", epsilon=BATCH_NORM_EPSILON)
         return self._add("Clip", [y, "zero", "six"], f"{name}_clip") if bounded else y
