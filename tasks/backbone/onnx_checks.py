@@ -10,17 +10,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
+from onnx import numpy_helper
 
 from tasks.errors import BackboneError
-
-try:
-    import onnx
-    from onnx import numpy_helper
-except ModuleNotFoundError as error:
-    raise BackboneError(
-        "The package onnx, which reads ONNX files, is missing. Run: pip install -e '.[onnx]'"
-    ) from error
 
 #: Bytes of a file: protobuf's own limit. A larger network needs external data.
 MAX_BYTES = 2**31 - 1

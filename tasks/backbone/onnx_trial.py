@@ -8,9 +8,10 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tasks.backbone.backbones import Backbone
+from tasks.backbone.kinds.base import InputFormat
 from tasks.decode.resource_limits import limit_memory
 from tasks.decode.worker_process import WorkerCrashError, WorkerProcess
 from tasks.errors import BackboneError
@@ -18,7 +19,7 @@ from tasks.errors import BackboneError
 ResultT = TypeVar("ResultT")
 
 
-def try_input(path: Path) -> Any:
+def try_input(path: Path) -> InputFormat:
     """Read the input of an ONNX file; see `tasks.backbone.onnx_input.read_photo_input`."""
     return _try(_read_input, path)
 
@@ -28,10 +29,11 @@ def try_widths(backbone: Backbone, path: Path) -> tuple[int, ...]:
     return _try(partial(_measure, backbone), path)
 
 
-def _read_input(path: Path) -> Any:
+def _read_input(path: Path) -> InputFormat:
     from tasks.backbone.onnx_input import read_photo_input
 
-    return read_photo_input(path)
+    photos = read_photo_input(path)
+    return InputFormat(photos.size, photos.scaling)
 
 
 def _measure(backbone: Backbone, path: Path) -> tuple[int, ...]:

@@ -74,8 +74,12 @@ def lite(path: Path, weights: Path, variant: int, size: int, layers: Sequence[st
     """
     net = _Lite(read_torch_weights(weights))
     net.build(variant)
-    outputs = ["head_clip" if layer == "bottleneck" else layer.replace("_relu", "_clip") for layer in layers]
-    return write(model_of(graph_of(net.nodes, net.weights, ("N", 3, size, size), outputs)), path)
+    return write(model_of(graph_of(net.nodes, net.weights, ("N", 3, size, size), lite_outputs(layers))), path)
+
+
+def lite_outputs(layers: Sequence[str]) -> list[str]:
+    """Names of the outputs of `lite` for layers of EfficientNet-Lite."""
+    return ["head_clip" if layer == "bottleneck" else layer.replace("_relu", "_clip") for layer in layers]
 
 
 class _Lite:

@@ -29,7 +29,7 @@ STRUCTURE = 300
 
 def test_results_and_errors_of_the_process_are_this_one_s(tmp_path: Path) -> None:
     path = small(tmp_path / "mine.onnx", outputs=("features", "map"))
-    assert try_input(path) == ("pixels", 1, SIZE, "")
+    assert try_input(path) == (SIZE, "")
     with pytest.raises(SettingError, match="has several outputs"):
         try_widths(MINE, path)
     path.write_bytes(b"text")

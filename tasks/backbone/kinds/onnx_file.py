@@ -1,13 +1,14 @@
 """The user's `.onnx` files."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.kinds.base import InputFormat, LayerNetwork, UserModelKind
 from tasks.backbone.request import BackboneRequest
-from tasks.errors import ModelError
+from tasks.errors import BackboneError, ModelError
 from tasks.storage.files import local
 
 
@@ -23,8 +24,8 @@ class OnnxFileKind(UserModelKind):
     def read_input(self, request: BackboneRequest, path: Path) -> InputFormat:
         from tasks.backbone.onnx_trial import try_input
 
-        photos = try_input(path)
-        return InputFormat(photos.size, photos.scaling)
+        _check_installed()
+        return try_input(path)
 
     def measure_width(self, prepared: Prepared) -> Prepared:
         from tasks.backbone.onnx_trial import try_widths
@@ -33,6 +34,7 @@ class OnnxFileKind(UserModelKind):
         return replace(prepared, backbone=replace(backbone, widths=try_widths(backbone, local(prepared.weights))))
 
     def build_graph(self, backbone: Backbone, weights: Path) -> Any:
+        _check_installed()
         from tasks.backbone.onnx_graph import build_graph
 
         return build_graph(backbone, weights)
@@ -43,3 +45,8 @@ class OnnxFileKind(UserModelKind):
             raise ModelError(f"{backbone.name} is an ONNX file, which OpenVINO computes and TensorFlow does not.")
 
         return refuse
+
+
+def _check_installed() -> None:
+    if find_spec("onnx") is None:
+        raise BackboneError("The package onnx, which reads ONNX files, is missing. Run: pip install -e '.[onnx]'")
