@@ -13,8 +13,8 @@ from tasks.backbone.scaling import SCALINGS
 from tasks.errors import BackboneError, SettingError
 from tasks.runtime.openvino_import import ops, ov
 
-#: Tokens before those of the patches: a class token, and registers or a token for distillation.
-_MAX_EXTRA_TOKENS = 8
+#: Numbers of tokens before those of the patches: none, a class token, one for distillation, too, or four registers.
+_EXTRA_TOKENS = {0, 1, 2, 5}
 _MAX_LISTED = 8
 #: Beginnings of lines of OpenVINO's errors that tell a user nothing.
 _NOISE = ("Check ", "Exception from", "FrontEnd API", "Summary", "To facilitate")
@@ -141,7 +141,7 @@ def _average(output: Any, path: Path) -> Any:
     if len(shape) == 4 and (shape[2] == shape[3] or shape[1] == shape[2]):
         axes = [2, 3] if shape[2] == shape[3] else [1, 2]
         return ops.reduce_mean(values, np.array(axes), keep_dims=False)
-    if len(shape) == 3 and (extra := shape[1] - math.isqrt(shape[1]) ** 2) <= _MAX_EXTRA_TOKENS:
+    if len(shape) == 3 and (extra := shape[1] - math.isqrt(shape[1]) ** 2) in _EXTRA_TOKENS:
         patches = ops.reduce_mean(_tokens(values, extra, shape[1]), np.array([1]), keep_dims=False)
         return ops.concat([ops.squeeze(_tokens(values, 0, 1), np.array([1])), patches], 1) if extra else patches
     raise _no_vector(output, path)

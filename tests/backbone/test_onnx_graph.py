@@ -129,6 +129,12 @@ def test_tokens_are_the_class_token_and_the_mean_of_the_patches(tmp_path: Path, 
     np.testing.assert_allclose(computed(path), both, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("count", [19, 22, 24])
+def test_other_numbers_of_tokens_are_no_transformer_s(tmp_path: Path, count: int) -> None:
+    with pytest.raises(BackboneError, match=rf"f32 of shape \[1,{count},5\] at tokens"):
+        computed(tokens(tmp_path / "mine.onnx", count))
+
+
 def test_feature_map_by_rows_is_averaged_over_the_picture(tmp_path: Path) -> None:
     nodes = [*NODES, helper.make_node("Transpose", ["map"], ["rows"], perm=[0, 2, 3, 1])]
     path = small(tmp_path / "mine.onnx", nodes=nodes, outputs=("rows",))
