@@ -18,7 +18,7 @@ from tasks.errors import BackboneError
 
 #: Bytes of a file: protobuf's own limit. A larger network needs external data.
 MAX_BYTES = 2**31 - 1
-#: Nodes of a graph with all its subgraphs. The largest ViT that is published has 5,000.
+#: Nodes of a graph with all its subgraphs.
 MAX_NODES = 100_000
 #: Depth of graphs within nodes of graphs.
 MAX_DEPTH = 8
@@ -40,11 +40,12 @@ _MOST_SIZES = 64
 _REMEDY = "Export the network alone, from pixels to vectors."
 
 
-def read_onnx(path: Path) -> tuple[Any, bytes]:
+def read_onnx(path: Path) -> Any:
     """Read and check an ONNX file.
 
     Returns:
-        Its `onnx.ModelProto`, and its bytes.
+        Its `onnx.ModelProto`. Fields that are not ONNX's are left out, so that other programs that get it see no more
+        than was checked.
 
     Raises:
         BackboneError: It is no ONNX file, is damaged, or holds what a network does not need.
@@ -60,8 +61,9 @@ def read_onnx(path: Path) -> tuple[Any, bytes]:
         raise BackboneError(f"{path} is no ONNX file, or is damaged ({exc}). Export or fetch it again.") from exc
     if not model.ir_version or not model.graph.node:
         raise BackboneError(f"{path} is no ONNX file, or is damaged: it holds no graph. Export or fetch it again.")
+    model.DiscardUnknownFields()
     _check_model(path, model)
-    return model, data
+    return model
 
 
 def _check_model(path: Path, model: Any) -> None:

@@ -56,10 +56,10 @@ def measure_widths(backbone: Backbone, path: Path) -> tuple[int, ...]:
 
 def _build_averages(backbone: Backbone, path: Path) -> tuple[list[Any], Any]:
     """Build the average of each layer, float32 [1, D], from a parameter of pixels, uint8 [1, size, size, 3]."""
-    model, data = read_onnx(path)
+    model = read_onnx(path)
     photos = photo_input(path, model)
     try:
-        network = ov.Core().read_model(data, b"")
+        network = ov.Core().read_model(model.SerializeToString(), b"")
         side = backbone.size
         shape = [1, 3, side, side] if photos.channels == 1 else [1, side, side, 3]
         network.reshape({photos.name: shape})

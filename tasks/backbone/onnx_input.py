@@ -19,6 +19,8 @@ _KINDS = {"BFLOAT16", "DOUBLE", "FLOAT", "FLOAT16", "UINT8"}
 _ARITHMETIC = {"Add": np.add, "Div": np.divide, "Mul": np.multiply, "Sub": np.subtract}
 #: Operators that scale pixels from 0 to 255 give no larger numbers; those that continue another scaling do.
 _LARGEST_SCALED = 20.0
+#: Operators that scale pixels at most.
+_MAX_STEPS = 16
 _MAX_SIZE = 4096
 _MAX_LISTED = 8
 
@@ -38,7 +40,7 @@ def read_photo_input(path: Path) -> PhotoInput:
     Raises:
         BackboneError: It is no ONNX file, is damaged, is refused, or takes something other than photos.
     """
-    return photo_input(path, read_onnx(path)[0])
+    return photo_input(path, read_onnx(path))
 
 
 def photo_input(path: Path, model: Any) -> PhotoInput:
@@ -102,7 +104,7 @@ def _scales_pixels(model: Any, name: str) -> bool:
         if node.op_type == "Constant" and node.output and values:
             constants[node.output[0]] = values[0]
     ends, scales = [np.zeros(1), np.full(1, 255.0)], False
-    for _ in nodes:
+    for _ in range(_MAX_STEPS):
         readers = [node for node in nodes if name in node.input and node.output]
         if len(readers) != 1:
             break
