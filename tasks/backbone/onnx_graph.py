@@ -58,8 +58,11 @@ def _build_averages(backbone: Backbone, path: Path) -> tuple[list[Any], Any]:
     """Build the average of each layer, float32 [1, D], from a parameter of pixels, uint8 [1, size, size, 3]."""
     model = read_onnx(path)
     photos = photo_input(path, model)
+    data = model.SerializeToString()
+    del model  # a network can have gigabytes, and there are three copies at least
     try:
-        network = ov.Core().read_model(model.SerializeToString(), b"")
+        network = ov.Core().read_model(data, b"")
+        del data
         side = backbone.size
         shape = [1, 3, side, side] if photos.channels == 1 else [1, side, side, 3]
         network.reshape({photos.name: shape})
