@@ -21,7 +21,7 @@ class BackboneParameters(RunParameters):
     backbone: luigi.Parameter[str] = luigi.Parameter(
         default="efficientnet_lite0",
         description="Pretrained network: a name in the catalog, keras:<Name> for a model of keras.applications, or "
-        "the path of a SavedModel, a .keras file or a frozen graph (.pb). Join several with + to "
+        "the path of a SavedModel, a .keras or .onnx file, or a frozen graph (.pb). Join several with + to "
         "concatenate their bottlenecks.",
     )
     weights: luigi.Parameter[str] = luigi.Parameter(
@@ -40,11 +40,12 @@ class BackboneParameters(RunParameters):
         "symmetric",
         "inception",
         "torch",
+        "clip",
         "caffe",
         default=AUTO,
         description="Pixel scaling of a model of your own: raw is 0 to 255, unit 0 to 1, symmetric -1 to 1, inception "
-        "(x - 128) / 128, torch and caffe are Keras' modes of these names; auto is the backbone's own "
-        "scaling.",
+        "(x - 128) / 128, torch and caffe are Keras' modes of these names, clip is that of OpenAI's CLIP; auto is "
+        "the backbone's own scaling.",
     )
     input_tensor: luigi.Parameter[str] = luigi.Parameter(
         default="", description="Input tensor of a frozen graph of your own; it takes scaled pixels."

@@ -124,7 +124,7 @@ class ModelTask(BaseTask):
         settings, cluster = self.settings(backbones), self.cluster()
         if cluster and isinstance(settings.train, TrainSettings):
             for bottleneck in settings.train.bottlenecks:
-                check_gpus(cluster.gpus, bottleneck.precision, find_hardware())
+                check_gpus(cluster.gpus, bottleneck.precision, bottleneck.backbone, find_hardware())
 
     def settings(self, backbones: Sequence[Backbone]) -> EvaluateSettings:
         """The settings of the evaluation, which contain those of all stages before it."""

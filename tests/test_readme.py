@@ -17,6 +17,8 @@ from luigi.cmdline_parser import CmdlineParser
 
 from pipeline.compare import CompareTraining
 from pipeline.retrain import RetrainFlowers
+from tasks.backbone.kinds import KINDS
+from tasks.backbone.kinds.base import TrainableKind
 from tasks.decode.photos import open_stores
 from tasks.errors import PipelineError
 from tasks.runtime.luigi_settings import DEFAULTS
@@ -129,6 +131,20 @@ def test_the_table_of_comparing_has_what_retraining_has_not() -> None:
 def test_the_table_of_verbs_has_all_of_them() -> None:
     told = rows(TEXTS[Path("pipeline/README.md")], "| `python -m pipeline ...` | purpose |")
     assert [verb.strip("`").split()[0] for verb, _ in told] == list(VERBS)
+
+
+def test_the_table_of_kinds_says_of_each_what_it_can() -> None:
+    header = "| kind | `--backbone` | layers | processor | GPU | fine-tuned | exports |"
+    told = {row[0].strip("`"): row for row in rows(TEXTS[Path("tasks/backbone/README.md")], header)}
+    assert list(told) == sorted(KINDS)
+    for name, kind in KINDS.items():
+        processor, gpu, tuned, exports = told[name][3:]
+        assert ("int8" in processor, "none" not in gpu) == (kind.in_tensorflow, kind.in_tensorflow)
+        assert ("bfloat16" in processor, "bfloat16" in gpu) == (True, kind.bfloat16_on_gpu)
+        assert tuned == ("yes" if isinstance(kind, TrainableKind) else "no")
+        assert exports == (
+            "all" if tuned == "yes" else "all but `model.keras`" if kind.in_tensorflow else "`model.xml`"
+        )
 
 
 def test_the_table_of_exit_codes_has_those_of_luigi_of_our_errors_and_of_signals() -> None:

@@ -48,7 +48,7 @@ def read_input(path: Path) -> InputFormat:
     is_raw = any(map(_scales_pixels, first))
     del model
     keras.utils.clear_session(free_memory=True)
-    return InputFormat(size, is_raw)
+    return InputFormat(size, "raw" if is_raw else "")
 
 
 def build_keras(backbone: Backbone, path: Path, *, pretrained: bool = True) -> "keras.Model":

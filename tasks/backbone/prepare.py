@@ -28,12 +28,12 @@ def prepare_backbone(request: BackboneRequest, folder: AnyPath, progress: Progre
     path = None if prefixed else given_path(request.backbone)
     if path is not None and request.backbone not in backbone_names():
         return _prepare_path(request, path)
+    kind = prefixed[0] if prefixed else _kind_in_catalog(request.backbone)
     if request.scaling != AUTO or request.input_tensor or request.bottleneck_tensor:
         raise SettingError(
             f"--scaling, --input-tensor and --bottleneck-tensor are for models of your own; {request.backbone} brings "
             "its own. Leave them out."
         )
-    kind = prefixed[0] if prefixed else _kind_in_catalog(request.backbone)
     return kind.prepare(request, folder, progress)
 
 
@@ -44,14 +44,12 @@ def prepare_own(request: BackboneRequest, path: Path) -> Prepared:
         SettingError: It is no model, or a parameter that the file does not contain is missing.
         BackboneError: It cannot be loaded, or gives no bottlenecks of photos.
     """
-    from tasks.backbone.load import measure_width
-
     user_kinds = (kind for kind in KINDS.values() if isinstance(kind, UserModelKind))
     kind = next((kind for kind in user_kinds if kind.is_model(path)), None)
     if kind is None:
         raise SettingError(
             f"{path} is no model that can be a backbone. Give the folder of a SavedModel, with saved_model.pb in it, a "
-            ".keras file, or a frozen graph (.pb)."
+            ".keras or .onnx file, or a frozen graph (.pb)."
         )
     layers = _layers(request, kind)
     if request.input_tensor and not kind.has_tensors:
@@ -65,10 +63,10 @@ def prepare_own(request: BackboneRequest, path: Path) -> Prepared:
         size=_size(request, path, own.size),
         layers=layers,
         widths=(0,) * len(layers),
-        scaling="raw" if request.scaling == AUTO and own.is_raw else _scaling(request, path),
+        scaling=own.scaling if request.scaling == AUTO and own.scaling else _scaling(request, path),
         input_tensor=request.input_tensor,
     )
-    return measure_width(Prepared(backbone, path))
+    return kind.measure_width(Prepared(backbone, path))
 
 
 def _prepare_path(request: BackboneRequest, path: AnyPath) -> Prepared:

@@ -20,7 +20,7 @@ LAST = "last"
 class BackboneRequest:
     """A user's request for a backbone, from the parameters alone."""
 
-    #: A name of the catalog, `keras:<Name>`, or a path of a SavedModel, a `.keras` file or a frozen graph.
+    #: A name of the catalog, `keras:<Name>`, or a path of a SavedModel, a `.keras` or `.onnx` file, or a frozen graph.
     backbone: str
     weights: str = ""  #: File or URL of weights that replace the backbone's own; empty keeps its own.
     size: int = 0  #: Height and width of the input in pixels; 0 is the backbone's own.

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.backbone.backbones import Prepared
+from tasks.backbone.kinds import KINDS
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.bottleneck.views import Pixels
 from tasks.hardware import available_cores, find_hardware
@@ -50,7 +51,7 @@ def open_forward(settings: BottleneckSettings, weights: AnyPath, folder: AnyPath
 
         with progress.preparing("network"):
             return LiteRTForward(int8_network(prepared, settings.decode, folder, progress), available_cores())
-    gpu = find_hardware().gpu
+    gpu = KINDS[settings.backbone.kind].in_tensorflow and find_hardware().gpu
     if not gpu:
         with progress.preparing("imports"):
             from tasks.bottleneck.openvino_forward import ConversionError, OpenVinoForward, openvino_network

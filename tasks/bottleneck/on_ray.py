@@ -82,7 +82,8 @@ def embed_on_cluster(wanted: WantedPhotos, inputs: EmbedInputs, cluster: Cluster
     """
 
     def embed(pending: PendingPhotos) -> None:
-        check_gpus(cluster.gpus, inputs.settings.precision, find_hardware())
+        settings = inputs.settings
+        check_gpus(cluster.gpus, settings.precision, settings.backbone, find_hardware())
         _embed(pending, inputs, cluster, progress)
 
     return update_store(wanted, inputs, embed)

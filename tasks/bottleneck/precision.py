@@ -22,6 +22,11 @@ def resolve_precision(requested: str, backbone: Backbone, hardware: Hardware) ->
         SettingError: The hardware does not support the requested precision.
     """
     if requested != AUTO:
+        if requested == "int8" and not KINDS[backbone.kind].in_tensorflow:
+            raise SettingError(
+                f"{backbone.name} is an ONNX file, which is not computed in int8 unless it is quantised itself. Give "
+                "--precision float32, bfloat16 or auto."
+            )
         if requested == "bfloat16" and not _supports_bfloat16(backbone, hardware):
             raise SettingError(_no_bfloat16(backbone, hardware))
         return cast("Precision", requested)
@@ -31,13 +36,19 @@ def resolve_precision(requested: str, backbone: Backbone, hardware: Hardware) ->
     return "int8" if suits_int8 else "float32"
 
 
-def check_gpus(gpus: float, precision: Precision, hardware: Hardware) -> None:
+def check_gpus(gpus: float, precision: Precision, backbone: Backbone, hardware: Hardware) -> None:
     """Check that a cluster's actors use GPUs if and only if this machine would.
 
     Raises:
         SettingError: The actors have GPUs that they do not use, or lack those that this machine would use.
     """
-    if precision == "int8":
+    if not KINDS[backbone.kind].in_tensorflow:
+        if gpus:
+            raise SettingError(
+                f"--gpus-per-actor requests GPUs, but {backbone.name} is an ONNX file, which processors compute. Omit "
+                "--gpus-per-actor."
+            )
+    elif precision == "int8":
         if gpus:
             raise SettingError(
                 "--gpus-per-actor requests GPUs, but int8 is computed by processors. Give --precision float32 or "
@@ -51,11 +62,12 @@ def check_gpus(gpus: float, precision: Precision, hardware: Hardware) -> None:
 
 
 def _supports_bfloat16(backbone: Backbone, hardware: Hardware) -> bool:
-    return KINDS[backbone.kind].bfloat16_on_gpu if hardware.gpu else hardware.bfloat16
+    kind = KINDS[backbone.kind]
+    return kind.bfloat16_on_gpu if hardware.gpu and kind.in_tensorflow else hardware.bfloat16
 
 
 def _no_bfloat16(backbone: Backbone, hardware: Hardware) -> str:
-    if hardware.gpu:
+    if hardware.gpu and KINDS[backbone.kind].in_tensorflow:
         return (
             f"{backbone.name} is a finished graph or file, which a GPU computes in float32 only. "
             "Give --precision float32 or auto."

@@ -46,7 +46,7 @@ def limited(max_pixels: int) -> Iterator[None]:
     if signal.getsignal(signal.SIGPROF) is not _raise:
         yield
         return
-    _limit_memory(BASE_BYTES + BYTES_PER_PIXEL * max_pixels)
+    limit_memory(BASE_BYTES + BYTES_PER_PIXEL * max_pixels)
     signal.setitimer(signal.ITIMER_VIRTUAL, 2 * CPU_SECONDS)
     signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
     try:
@@ -60,7 +60,7 @@ def _raise(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 (a
     raise TimeUpError
 
 
-def _limit_memory(limit: int) -> None:
+def limit_memory(limit: int) -> None:
     """Limit data memory, which leaves out address space that threads and libraries only reserve."""
     if sys.platform == "linux":  # RLIMIT_DATA means something else elsewhere
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)

@@ -67,7 +67,7 @@ class WorkerProcess(Generic[ItemT, ResultT]):
         except WorkerCrashError as exc:
             how = f" (signal {exc.signal})" if exc.signal else ""
             raise MachineError(
-                f"A process that decodes photos ends as soon as it starts{how}. See whether memory is short or this "
+                f"A worker process ends as soon as it starts{how}. See whether memory is short or this "
                 "user may have no more processes, and run again."
             ) from exc
 

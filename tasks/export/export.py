@@ -122,6 +122,9 @@ class _Test:
     def _test_decoding(self) -> DecodingTest:
         """Test the formats that decode photos, if the last test does not hold for the photos of this run."""
         place, folder = self.template.place, self.inputs.photos
+        formats = [each for each in FORMATS if each.decodes and each.name not in self.template.lacking]
+        if not formats:
+            return DecodingTest(self.model.key, {}, {}, {}, {}, 0)
         last = read_last_test(place, self._reference, folder)
         if last is not None:
             return last
@@ -129,7 +132,6 @@ class _Test:
             from tasks.export.tensorflow_runners import run_decoding
 
         files = read_files(self._reference, folder, self._converter())
-        formats = [each for each in FORMATS if each.decodes and each.name not in self.template.lacking]
         read, predicted = run_decoding(formats, self.folder, files.files, len(self.model.labels), self.progress)
         photos, expected = files.photos.take(read), self._reference_in("float32")
         figures = {}

@@ -159,6 +159,8 @@ def _to_tflite(branch: Branch, size: int) -> bytes:
     pixels = tf.TensorSpec((1, size, size, 3), tf.uint8)
     try:
         return convert_to_tflite(lambda photo: branch.network(tf.cast(photo, tf.float32)), [pixels])
+    except ModelError:
+        raise
     except Exception as exc:  # the converter has no exceptions of its own
         raise ModelError(
             f"LiteRT cannot compute the network ({first_line(exc)}). Take another --backbone to export to LiteRT."

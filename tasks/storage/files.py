@@ -55,7 +55,7 @@ def publish_folder(path: AnyPath, progress: Progress | None = None, last: str = 
 
     The block gets an empty local folder. If another run was faster, its folder stays and the new one is dropped; on an
     object store the new files replace the others, and the folder counts once all are uploaded: `is_there` tells.
-    Programs that ask for a file instead are given that file `last`.
+    Programs that ask for a file instead are given that file `last`, if there is one.
     """
     storage = storage_at(path)
     with make_temporary(storage.scratch_for(path.parent) / path.name, folder=True) as temporary:

@@ -70,7 +70,7 @@ class RemoteStorage(LeaseLocks):
             put_one, files, object_store.PARALLEL_REQUESTS, lambda file: file.stat().st_size, _UPLOAD_BYTES
         ):
             progress.advance(1)
-        if last:
+        if last and final.is_file():
             put_one(final)
         object_store.put_bytes(_mark(path), b"")
 

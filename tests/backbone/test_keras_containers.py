@@ -61,7 +61,7 @@ def with_function(content: bytes, name: str) -> bytes:
 
 
 def test_functions_and_operations_of_keras_are_let_in(good: Path) -> None:
-    assert read_input(good) == (8, False)
+    assert read_input(good) == (8, "")
 
 
 LAYERS = "TFSMLayer TorchModuleWrapper JaxLayer FlaxLayer StringLookup IntegerLookup TextVectorization FeatureSpace"

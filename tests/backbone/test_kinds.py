@@ -29,7 +29,7 @@ class Toy(UserModelKind):
 
     def read_input(self, _: BackboneRequest, __: Path) -> InputFormat:
         """Accept photos of 8 pixels."""
-        return InputFormat(size=8, is_raw=True)
+        return InputFormat(size=8, scaling="raw")
 
     def load_layers(self, _: Backbone, weights: Path, *, bfloat16: bool) -> LayerNetwork:
         """Load the matrix."""

@@ -17,6 +17,7 @@ from tasks.run_context import RunContext
 from tasks.runtime.tensorflow_import import tf
 from tasks.storage.files import storage_at
 from tests.backbone.inception import build_graph, zip_graph
+from tests.backbone.onnx_models import small
 from tests.support.servers.file_server import FileServer, serving
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore, other_machine
@@ -81,6 +82,9 @@ def test_models_and_weights_of_the_user_s_may_be_on_a_store(object_store: Object
     own = prepared(tmp_path / "data", request)
     assert (own.weights, own.backbone.name, own.backbone.width) == (mine / "tiny.keras", "tiny", 8)
     assert build_model(own).output_shape == (None, 8)
+    (mine / "small.onnx").write_bytes(small(tmp_path / "small.onnx").read_bytes())
+    graph = prepared(tmp_path / "data", BackboneRequest(f"{mine}/small.onnx", scaling="unit"))
+    assert (graph.weights, graph.backbone.kind, graph.backbone.width) == (mine / "small.onnx", "onnx_file", 6)
     (mine / "tiny.keras").write_bytes(b"another one")
     assert not PrepareBackbone(context=RunContext(data_root=str(tmp_path / "data")), request=request).complete()
     with pytest.raises(BackboneError, match="has changed since the run began"):

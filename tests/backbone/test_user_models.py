@@ -37,7 +37,7 @@ def test_other_files_and_folders_are_an_error_that_lists_what_is_taken(tmp_path:
         path.touch()
     else:
         path.mkdir()
-    with pytest.raises(SettingError, match=r"can be a backbone\. Give the folder of a SavedModel.*\.keras"):
+    with pytest.raises(SettingError, match=r"can be a backbone\. Give the folder of a SavedModel.*\.keras or \.onnx"):
         own(path)
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from tasks.backbone.load import build_model, load_network
+from tasks.backbone.prepare import prepare_own
+from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck import forward as opening
 from tasks.bottleneck.forward import Forward, Vectors, forward_of, open_forward
 from tasks.bottleneck.litert_forward import LiteRTForward
@@ -22,6 +24,7 @@ from tasks.bottleneck.views import Pixels
 from tasks.hardware import Hardware, find_hardware
 from tasks.progress import NullProgress
 from tasks.runtime.tensorflow_import import keras, tf
+from tests.backbone.onnx_models import small
 from tests.bottleneck.networks import cosines, draw_pictures, lite, singular_values
 from tests.support.processes import TIMEOUT
 from tests.support.progress import Tally
@@ -150,6 +153,16 @@ def test_engine_goes_by_the_precision_and_the_hardware(
     settings = BottleneckSettings(prepared.backbone, "png", precision, views=1)
     assert isinstance(open_forward(settings, prepared.weights, tmp_path / "store", progress), engine_type)
     assert set(progress.prepared) == {"imports", "network"}
+
+
+def test_openvino_computes_an_onnx_file_on_a_machine_with_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "find_hardware", lambda: Hardware(gpu=True, bfloat16=False))
+    path = small(tmp_path / "mine.onnx")
+    prepared = prepare_own(BackboneRequest(str(path), scaling="unit"), path)
+    settings = BottleneckSettings(prepared.backbone, "png", "float32", views=1)
+    assert isinstance(open_forward(settings, path, tmp_path / "store", NullProgress()), OpenVinoForward)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -14,10 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.backbone.prepare import prepare_own
+from tasks.backbone.request import BackboneRequest
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.export.card import write_card
 from tasks.export.classifier import open_classifier
 from tasks.export.formats import FORMATS as ALL
+from tasks.export.formats import OPENVINO
 from tasks.export.photos import StoredPictures
 from tasks.export.runners import run_pixels
 from tasks.export.task import ExportModel
@@ -35,9 +38,10 @@ from tasks.storage.layout import DataRoot
 from tasks.storage.removal import remove
 from tasks.train.head import load_head
 from tasks.train.settings import LdaRecipe
+from tests.backbone import onnx_models
 from tests.bottleneck.networks import singular_values
 from tests.export.exported import FILES, FORMATS, PUBLISHED, Exported, export
-from tests.export.test_classifier import add_head
+from tests.export.test_classifier import add_head, patches
 from tests.predict.trained import CLASSIC, Trained, Way, train
 from tests.support.repository import REPOSITORY
 from tests.train.tiny import LABELS
@@ -339,6 +343,23 @@ def test_graph_that_litert_cannot_compute_is_exported_only_as_a_saved_model(tmp_
     assert "OpenVINO cannot compute the network" in lacking["model.xml"]
     assert "LiteRT cannot compute the network" in lacking["model.tflite"]
     assert lacking["model-int8.tflite"] == "singular is a network that LiteRT cannot compute in int8."
+
+
+def test_onnx_file_is_exported_for_openvino_alone(tmp_path: Path) -> None:
+    path = onnx_models.small(tmp_path / "mine.onnx")
+    model = add_head(prepare_own(BackboneRequest(str(path), scaling="unit"), path), 2, tmp_path / "head")
+    folder = tmp_path / "export"
+    folder.mkdir()
+    classifier = open_classifier(model, load_head(model.folder))
+    lacking = dict(write_formats(model, classifier, folder, DataRoot(tmp_path / "data"), NullProgress()))
+    assert sorted(path.name for path in folder.iterdir()) == ["model.bin", "model.xml"]
+    reason = "mine is an ONNX file, which OpenVINO computes and TensorFlow does not."
+    assert lacking.pop("model.keras") == "The backbone is a graph, which Keras cannot hold."
+    assert lacking == dict.fromkeys(("saved_model", "model.tflite", "model-int8.tflite"), reason)
+    expected, _ = Predictor(model, NullProgress()).predict_batch([patches()])
+    predicted = run_pixels(OPENVINO, folder, [patches()], 3).probabilities
+    np.testing.assert_allclose(predicted, expected, atol=0.005)
+    assert np.ptp(expected, axis=0).max() > 0.05
 
 
 def test_untested_export_is_kept_and_tested_by_the_next_run_that_can_read_photos(

@@ -10,8 +10,9 @@ import pytest
 from pipeline.retrain import RetrainFlowers
 from tasks.cluster.addresses import Cluster
 from tasks.errors import MachineError
+from tests.backbone import onnx_models
 from tests.backbone.inception import build_graph, zip_graph
-from tests.pipeline.command import LITTLE, Project, assert_error, option_words, verb
+from tests.pipeline.command import LITTLE, Project, assert_error, draw, option_words, verb
 from tests.pipeline.in_process import decode, retrain_here, run_of, stages_of
 from tests.support.servers.file_server import FileServer, serving
 
@@ -69,6 +70,30 @@ def test_a_model_of_the_user_is_used_and_used_anew_when_it_changed(project: Proj
             assert_error(project.retrain_forked(**options), 51, "--scaling")
         retrain_here(project, **options, scaling="unit", date=date)
     assert project.record(FIRST)["bottleneck"] != project.record(SECOND)["bottleneck"]
+
+
+def test_an_onnx_file_is_trained_on_exported_for_openvino_and_kept_for_the_next_night(
+    project: Project, tmp_path: Path
+) -> None:
+    path = onnx_models.small(tmp_path / "mine.onnx")
+    options = {"backbone": str(path), "image_size": "0", "export": "all", "scaling": "unit"}
+    assert_error(project.retrain(**{**options, "scaling": "auto"}), 51, "does not say how to scale", "--scaling")
+    assert_error(project.retrain(**options, train="finetune"), 51, "mine is a graph whose weights are constants")
+    first = project.retrain(**options, date=FIRST).check()
+    assert "Served from" in first.output
+    (served,) = project.root.glob("serving/*/1")
+    assert {"model.xml", "model.bin", "README.md"} <= {file.name for file in served.iterdir()}
+    assert "There is no `saved_model`: mine is an ONNX file" in (served / "README.md").read_text()
+
+    draw(project.photos, range(PHOTOS, PHOTOS + 3))
+    project.retrain(**options, date=SECOND).check()
+    new = project.new(SECOND)
+    assert (new["backbone"], new["decode"], new["bottleneck"]) == (0, 3, 3)
+    assert project.record(FIRST)["bottleneck"] == project.record(SECOND)["bottleneck"]
+    done = verb(
+        "predict", project.record(SECOND)["head"], project.photos, *option_words({"data_root": str(project.root)})
+    )
+    assert done.check().output.count(".jpg") == PHOTOS + 3
 
 
 def test_distorted_views_are_drawn_once_and_both_recipes_train_on_them(

@@ -289,3 +289,7 @@ def test_the_last_file_of_a_folder_appears_after_all_others(gateway: Gateway, ob
     puts = [request.key.rpartition("/")[2] for request in gateway.seen if request.kind == "PUT"]
     assert {*puts[:2]} == {"a", "c"}
     assert puts[2:] == ["b", ".last.whole"]
+    without = to_path(object_store.url("without"))
+    with publish_folder(without, last="missing") as temporary:
+        (temporary / "a").touch()
+    assert is_there(without)

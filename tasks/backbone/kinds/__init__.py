@@ -8,6 +8,7 @@ from tasks.backbone.kinds.efficientnet_lite import EfficientNetLiteKind
 from tasks.backbone.kinds.frozen_graph import FrozenGraphKind
 from tasks.backbone.kinds.keras_application import KerasApplicationKind
 from tasks.backbone.kinds.keras_file import KerasFileKind
+from tasks.backbone.kinds.onnx_file import OnnxFileKind
 from tasks.backbone.kinds.saved_model import SavedModelKind
 from tasks.errors import SettingError
 
@@ -18,6 +19,7 @@ KINDS: Mapping[str, BackboneKind] = {
         FrozenGraphKind(),
         KerasApplicationKind(),
         KerasFileKind(),
+        OnnxFileKind(),
         SavedModelKind(),
     )
 }

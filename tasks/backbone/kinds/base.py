@@ -26,7 +26,7 @@ class InputFormat(NamedTuple):
     """The input of a user's model."""
 
     size: int | None  #: Height and width in pixels; None where the model leaves them open.
-    is_raw: bool = False  #: Whether the model scales pixels from 0 to 255 by itself.
+    scaling: str = ""  #: Scaling of pixels that the model states; empty if it states none.
 
 
 class BackboneKind(ABC):
@@ -38,6 +38,7 @@ class BackboneKind(ABC):
         has_tensors: Whether the user names the input and the bottleneck of a model as tensors of a graph.
         bfloat16_on_gpu: Whether a GPU computes it in bfloat16, because its layers are built here.
         int8_by_default: Whether its last layer is computed in int8 on a processor without bfloat16.
+        in_tensorflow: Whether TensorFlow computes it; OpenVINO computes it on a processor otherwise.
         relu6: Whether ReLU6 bounds the activations of its layers, so that 8 bits store them.
     """
 
@@ -46,6 +47,7 @@ class BackboneKind(ABC):
     has_tensors: ClassVar[bool] = False
     bfloat16_on_gpu: ClassVar[bool] = False
     int8_by_default: ClassVar[bool] = False
+    in_tensorflow: ClassVar[bool] = True
     relu6: ClassVar[bool] = False
 
     def prepare(self, request: BackboneRequest, folder: AnyPath, progress: Progress) -> Prepared:
@@ -60,6 +62,12 @@ class BackboneKind(ABC):
             f"The catalog gives {request.backbone} the kind {self.name!r}, whose models are in no catalog. Correct it "
             f"in {USER_CATALOG}."
         )
+
+    def measure_width(self, prepared: Prepared) -> Prepared:
+        """Measure the widths of a backbone's layers by running it on two pictures; see `tasks.backbone.load`."""
+        from tasks.backbone.load import measure_width
+
+        return measure_width(prepared)
 
     @abstractmethod
     def load_layers(self, backbone: Backbone, weights: Path, *, bfloat16: bool) -> LayerNetwork:
