@@ -147,6 +147,7 @@ class RetrainFlowers(ModelTask):
             baseline=find_baseline(self.root, self.source().name, self.date) if self.on_drift != "ignore" else "",
             export=export and self.export == "all",
             parameters={**self.parameters(), **_source_facts(snapshot.manifest())},
+            given_splits=json.dumps(snapshot.manifest().details.get("given_splits"), sort_keys=True),
             record=str(self.record_path()),
             ignored=json.dumps(IgnoredSummary.from_details(snapshot.manifest().details).details(), sort_keys=True),
         )
