@@ -106,7 +106,7 @@ def _ahead(step: PlanStep, photos: InputPhotos | None) -> RemainingWork:
 def _photos(known: KnownStages) -> InputPhotos | None:
     """The photos that a run would work on; None where they are still to be fetched."""
     from tasks.snapshot.hashes import read_hashes, recall, tabulate_files
-    from tasks.snapshot.labels import check_split_folders
+    from tasks.snapshot.split_folders import find_split_folders, is_labelled
     from tasks.snapshot.walk import list_files
 
     snapshot = known.run.take_snapshot()
@@ -123,7 +123,8 @@ def _photos(known: KnownStages) -> InputPhotos | None:
         if last is None or snapshot.on_missing_source == "fail":
             raise
         return _recorded(known.root, last.manifest.key)
-    check_split_folders([file.path for file in files], snapshot.photos())
+    splits = find_split_folders([file.path for file in files])
+    files = tuple(file for file in files if is_labelled(file.path, splits))
     found = recall(tabulate_files(files), hashes)
     keys = pa.array({sha256 for sha256 in found if sha256}, pa.string())
     gone = set(hashes["path"].to_pylist() if hashes is not None else ()) - {file.path for file in files}
