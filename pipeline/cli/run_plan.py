@@ -106,8 +106,10 @@ def _ahead(step: PlanStep, photos: InputPhotos | None) -> RemainingWork:
 def _photos(known: KnownStages) -> InputPhotos | None:
     """The photos that a run would work on; None where they are still to be fetched."""
     from tasks.snapshot.hashes import read_hashes, recall, tabulate_files
-    from tasks.snapshot.split_folders import find_split_folders, is_labelled
-    from tasks.snapshot.walk import list_files
+    from tasks.snapshot.label_tables import LabelSource
+    from tasks.snapshot.photos import list_labelled, select_labelled
+    from tasks.snapshot.split_folders import find_split_folders
+    from tasks.snapshot.walk import list_unread
 
     snapshot = known.run.take_snapshot()
     if known.snapshot:
@@ -117,14 +119,17 @@ def _photos(known: KnownStages) -> InputPhotos | None:
         return None
     hashes = read_hashes(snapshot.manifest_path().with_name("hashes.parquet"))
     try:
-        files = list_files(snapshot.photos()).files
+        unread = list_unread(snapshot.photos(), by_table=bool(snapshot.labels))
+        listing, table = list_labelled(
+            snapshot.photos(), unread, LabelSource(snapshot.labels, snapshot.label_column), hashes
+        )
     except DatasetError:
         last = last_snapshot(known.root, snapshot.dataset.name, snapshot.date)
         if last is None or snapshot.on_missing_source == "fail":
             raise
         return _recorded(known.root, last.manifest.key)
-    splits = find_split_folders([file.path for file in files])
-    files = tuple(file for file in files if is_labelled(file.path, splits))
+    splits = {} if table and table.names else find_split_folders([file.path for file in listing.files])
+    files = select_labelled(listing, table, splits)
     found = recall(tabulate_files(files), hashes)
     keys = pa.array({sha256 for sha256 in found if sha256}, pa.string())
     gone = set(hashes["path"].to_pylist() if hashes is not None else ()) - {file.path for file in files}

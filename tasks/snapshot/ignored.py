@@ -33,7 +33,9 @@ _WORDS = {
     rules.NOT_A_PHOTO: _Words("file that is no photo", "files that are no photos"),
     rules.NOT_REGULAR: _Words("entry that is no file", "entries that are no files", "mend or delete broken links"),
     rules.OUTSIDE: _Words(
-        "photo outside a label", "photos outside a label", "move into a folder named after the label"
+        "photo outside a label",
+        "photos outside a label",
+        "move into a folder named after the label, or give labels by --labels or metadata.csv",
     ),
     rules.RAW_PHOTO: _Words("raw photo", "raw photos", "convert to JPEG"),
     rules.SYSTEM_FILE: _Words("system file or folder", "system files or folders"),

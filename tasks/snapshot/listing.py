@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tasks.keys import KEY_LENGTH
 from tasks.snapshot.ignored import Ignored, IgnoredSummary
+from tasks.snapshot.photo_rules import NOT_A_PHOTO, OUTSIDE
 
 
 class PhotoFile(NamedTuple):
@@ -30,17 +32,32 @@ class Listing:
     ignored: Ignored = field(default_factory=Ignored)  #: Ignored entries, by reason.
     #: Objects of a store whose names do not tell their kind: not read yet, or read and no photos.
     unclear: tuple[PhotoFile, ...] = ()
+    #: Files whose names and places are those of tables of labels, see `photo_rules.is_label_table`.
+    label_tables: tuple[PhotoFile, ...] = ()
 
     def summarise_ignored(self) -> IgnoredSummary:
         """Summarise the ignored entries."""
         return self.ignored.summarise(file.path for file in self.files)
 
+    def inside_folders(self) -> "Listing":
+        """Leave out photos directly in the folder, as outside any label, and files called as tables of labels are."""
+        ignored = deepcopy(self.ignored)
+        for file in self.files:
+            if "/" not in file.path:
+                ignored.add(file.path, OUTSIDE)
+        unread = [file for file in self.unclear if "/" not in file.path]
+        for file in (*unread, *self.label_tables):
+            ignored.add(file.path, NOT_A_PHOTO)
+        files, unclear = (tuple(file for file in own if "/" in file.path) for own in (self.files, self.unclear))
+        return Listing(files, ignored, unclear)
+
     def state(self) -> str:
         """Fingerprint all paths, sizes and versions: photos of the same state need not be read again.
 
-        Unclear objects count too, whether they have been read or not.
+        Unclear objects count too, whether they have been read or not, and so do tables of labels.
         """
-        files = sorted((*self.files, *self.unclear)) if self.unclear else self.files
+        others = (*self.unclear, *self.label_tables)
+        files = sorted((*self.files, *others)) if others else self.files
         return fingerprint_rows((file.path, str(file.size), file.version) for file in files)
 
 

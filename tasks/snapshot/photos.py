@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +21,9 @@ from tasks.snapshot.corrections import CorrectedPhotos, Corrections
 from tasks.snapshot.given_splits import settle_splits
 from tasks.snapshot.hashes import HASHES, drop_hashes, drop_racy, hash_files, recall, tabulate_files
 from tasks.snapshot.ignored import IgnoredSummary
+from tasks.snapshot.label_tables import BESIDE, LabelSource, LabelTable, find_label_table
 from tasks.snapshot.labels import to_label
-from tasks.snapshot.listing import Listing, fingerprint_rows
+from tasks.snapshot.listing import Listing, PhotoFile, fingerprint_rows
 from tasks.snapshot.photo_rules import OUTSIDE, UNREADABLE
 from tasks.snapshot.split_facts import GivenSplits
 from tasks.snapshot.split_folders import find_split_folders, is_labelled, label_by_folder, label_folders
@@ -50,8 +52,11 @@ class Snapshot:
     state: str  #: Fingerprint of all paths, sizes and versions.
     ignored: IgnoredSummary  #: Ignored entries of the folder, by reason.
     hashed: int  #: Number of files that were read; the hashes of the others were known.
-    files: pa.Table  #: Columns of `HASHES`: all files, with those of excluded photos.
+    #: Columns of `HASHES`: all files, with those of excluded photos, but without those that a table gives no label.
+    files: pa.Table
     corrected: CorrectedPhotos | None  #: The corrected photos; None without corrections.
+    label_table: Mapping[str, Any] | None = None  #: Facts about the table of labels, see `describe_label_table`.
+    labels_digest: str = ""  #: Hash of the bytes of the file of `--labels`; empty without one.
     given: GivenSplits | None = None  #: The splits that the dataset gives; None if they are drawn.
     split_folders: Mapping[str, str] = field(default_factory=dict)  #: Splits of the first folders, if they are splits.
 
@@ -79,6 +84,8 @@ class Snapshot:
     def merged_labels(self) -> dict[str, list[str]]:
         """Folders of each label that has several, whose names differ only in their form of Unicode."""
         folders = defaultdict(list)
+        if self.label_table and self.label_table.get("tables"):
+            return {}
         for folder in sorted(pc.unique(label_folders(self.table["path"], self.split_folders)).to_pylist()):
             folders[to_label(folder)].append(folder)
         return {label: names for label, names in folders.items() if len(names) > 1}
@@ -89,8 +96,11 @@ def take_snapshot(
     known: pa.Table | None,
     progress: Progress,
     corrections: Corrections | None = None,
+    labels: LabelSource = BESIDE,
 ) -> Snapshot:
-    """Take a snapshot of a folder `<label>/**/<file>` or `<split>/<label>/**/<file>`, in which nothing is changed.
+    """Take a snapshot of a folder `<label>/**/<file>`, `<split>/<label>/**/<file>`, or with a table of labels.
+
+    Nothing in the folder is changed.
 
     Files whose size and version are known are not read again. A file that vanishes meanwhile has no row; one that
     cannot be read has none either, is counted as ignored and logged.
@@ -100,27 +110,28 @@ def take_snapshot(
         known: Hashes that the last snapshot left, columns of `HASHES`; None if there are none.
         progress: Advances by the files that are read.
         corrections: Corrections of labels; None if there are none.
+        labels: The parameters that name a table of labels.
 
     Raises:
         DatasetError: The folder or one below it cannot be read, has more photos than a snapshot can, has two
             folders of the same split, or gives splits but no photos to train on.
-        SettingError: A correction gives a label that no photo has.
+        SettingError: A correction gives a label that no photo has, or the table of labels cannot be used.
     """
     moment_ns = time.time_ns()
-    listing = list_unread(root)
-    if listing.unclear:
-        keys = recall(tabulate_files(listing.unclear), known)
-        listing = read_unclear(root, listing, {file for file, key in zip(listing.unclear, keys, strict=True) if key})
+    unread = list_unread(root, by_table=bool(labels.file))
+    listing, label_table = list_labelled(root, unread, labels, known)
     _check_size(root, listing)
-    splits = find_split_folders([file.path for file in listing.files])
-    files = [file for file in listing.files if is_labelled(file.path, splits)]
-    for path in sorted({file.path for file in listing.files} - {file.path for file in files}):
-        listing.ignored.add(path, OUTSIDE)
+    has_table = label_table is not None and bool(label_table.names)
+    splits = {} if has_table else find_split_folders([file.path for file in listing.files])
+    files = select_labelled(listing, label_table, splits)
+    if not has_table:
+        for path in sorted({file.path for file in listing.files} - {file.path for file in files}):
+            listing.ignored.add(path, OUTSIDE)
     hashed = hash_files(root, files, known, progress)
     for path in hashed.unreadable:
         listing.ignored.add(path, UNREADABLE)
     unreadable = set(hashed.unreadable)
-    labelled = label_by_folder(hashed.table, splits)
+    labelled, told = _label(hashed.table, label_table, splits)
     corrected = corrections.apply(labelled) if corrections else None
     settled = settle_splits(corrected.table if corrected else labelled)
     table = _mark_repeats(settled.table)
@@ -130,14 +141,35 @@ def take_snapshot(
         key=key,
         table=table.cast(describe(SNAPSHOT, "snapshot", key, {})),
         hashes=hashes.cast(describe(HASHES, "snapshot", key, {})),
-        state=listing.state(),
+        state=unread.state(),
         ignored=listing.ignored.summarise(file.path for file in files if file.path not in unreadable),
         hashed=hashed.read,
-        files=hashed.table,
+        files=labelled if has_table else hashed.table,
         corrected=corrected,
+        label_table=told,
+        labels_digest=label_table.digest if label_table else "",
         given=settled.given,
         split_folders=splits,
     )
+
+
+def list_labelled(
+    root: AnyPath, unread: Listing, labels: LabelSource, known: pa.Table | None
+) -> tuple[Listing, LabelTable | None]:
+    """List the photos that may have a label, and read the table of labels, if there is one; see `find_label_table`."""
+    table = find_label_table(root, unread, labels)
+    listing = unread if table and table.names else unread.inside_folders()
+    if listing.unclear:
+        keys = recall(tabulate_files(listing.unclear), known)
+        listing = read_unclear(root, listing, {file for file, key in zip(listing.unclear, keys, strict=True) if key})
+    return listing, table
+
+
+def select_labelled(listing: Listing, table: LabelTable | None, splits: Mapping[str, str]) -> Sequence[PhotoFile]:
+    """Select the photos that get a label by a table, or by their folders."""
+    if table is not None and table.names:
+        return table.select(listing.files)
+    return [file for file in listing.files if is_labelled(file.path, splits)]
 
 
 def _check_size(root: AnyPath, listing: Listing) -> None:
@@ -199,6 +231,15 @@ def _snapshot_key(table: pa.Table) -> str:
     given = table["split"].null_count < table.num_rows
     columns = [table["path"], table["label"], table["sha256"], *([table["split"].fill_null("")] if given else [])]
     return fingerprint_rows(zip(*(column.to_pylist() for column in columns), strict=True))
+
+
+def _label(
+    hashes: pa.Table, table: LabelTable | None, splits: Mapping[str, str]
+) -> tuple[pa.Table, Mapping[str, Any] | None]:
+    """Add the columns `label` and `split` to hashes; returns also the facts about the table of labels."""
+    if table is None or not table.names:
+        return label_by_folder(hashes, splits), {"unused": table.unused} if table else None
+    return table.label(hashes)
 
 
 def _mark_repeats(labelled: pa.Table) -> pa.Table:
