@@ -1,5 +1,6 @@
 """Plans a run: which stages are done and what the others have to do; runs nothing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -8,15 +9,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.cli.stages import KnownStages, find_stages, is_refused
 from pipeline.retrain import RetrainFlowers
 from pipeline.summary import refused_export
 from tasks.download.source_fallback import last_snapshot
 from tasks.errors import DatasetError, PipelineError, StoreError
+from tasks.paths import AnyPath
 from tasks.runs.estimate import Estimate, RemainingWork, estimate, read_past
 from tasks.runs.records import read_record
 from tasks.runs.stages import RECORD, RUN_STAGES, spec_of
+from tasks.snapshot.listing import PhotoFile
 from tasks.stage_spec import Cost, kind_of, number_of
 from tasks.storage.files import read_each
 from tasks.storage.layout import DataRoot
@@ -117,17 +121,31 @@ def _photos(known: KnownStages) -> InputPhotos | None:
         return None
     hashes = read_hashes(snapshot.manifest_path().with_name("hashes.parquet"))
     try:
-        files = list_files(snapshot.photos()).files
+        listing = list_files(snapshot.source())
     except DatasetError:
         last = last_snapshot(known.root, snapshot.dataset.name, snapshot.date)
         if last is None or snapshot.on_missing_source == "fail":
             raise
         return _recorded(known.root, last.manifest.key)
+    if listing.is_parquet:
+        return _rows(listing.tables, hashes, snapshot.photos())
+    files = listing.files
     check_split_folders([file.path for file in files], snapshot.photos())
     found = recall(tabulate_files(files), hashes)
     keys = pa.array({sha256 for sha256 in found if sha256}, pa.string())
     gone = set(hashes["path"].to_pylist() if hashes is not None else ()) - {file.path for file in files}
     return InputPhotos(keys, found.count(None), len(files), len(gone))
+
+
+def _rows(files: Sequence[PhotoFile], known: pa.Table | None, folder: AnyPath) -> InputPhotos:
+    """The photos of Parquet files."""
+    from tasks.snapshot.photo_rows import count_rows, recall_rows
+
+    rows, missing = recall_rows(files, known)
+    new = count_rows(folder, missing)
+    keys = pc.unique(rows["sha256"].filter(rows["label"].is_valid()))
+    gone = 0 if known is None else known.num_rows - rows.num_rows - new
+    return InputPhotos(keys, new, rows.num_rows + new, max(gone, 0))
 
 
 def _recorded(root: DataRoot, snapshot: str) -> InputPhotos:

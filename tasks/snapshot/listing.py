@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tasks.keys import KEY_LENGTH
 from tasks.snapshot.ignored import Ignored, IgnoredSummary
+from tasks.snapshot.photo_rules import PHOTO, kind_by_suffix
 
 
 class PhotoFile(NamedTuple):
@@ -30,6 +31,13 @@ class Listing:
     ignored: Ignored = field(default_factory=Ignored)  #: Ignored entries, by reason.
     #: Objects of a store whose names do not tell their kind: not read yet, or read and no photos.
     unclear: tuple[PhotoFile, ...] = ()
+    #: Parquet files, whose rows are the photos if there are no files of photos.
+    tables: tuple[PhotoFile, ...] = ()
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether the photos are the rows of Parquet files."""
+        return bool(self.tables) and not self.files
 
     def summarise_ignored(self) -> IgnoredSummary:
         """Summarise the ignored entries."""
@@ -38,9 +46,11 @@ class Listing:
     def state(self) -> str:
         """Fingerprint all paths, sizes and versions: photos of the same state need not be read again.
 
-        Unclear objects count too, whether they have been read or not.
+        Unclear objects count too, whether they have been read or not. Parquet files do unless a file beside them is a
+        photo by its name.
         """
-        files = sorted((*self.files, *self.unclear)) if self.unclear else self.files
+        tables = () if any(kind_by_suffix(file.path) == PHOTO for file in self.files) else self.tables
+        files = sorted((*self.files, *self.unclear, *tables)) if self.unclear or tables else self.files
         return fingerprint_rows((file.path, str(file.size), file.version) for file in files)
 
 

@@ -11,24 +11,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.download.source_fallback import INVALIDATED
-from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.manifests import read_manifest
 from tasks.shards.schemas import SNAPSHOT, describe
 from tasks.snapshot.corrections import CorrectedPhotos, Corrections
-from tasks.snapshot.hashes import HASHES, drop_hashes, drop_racy, hash_files, recall, tabulate_files
+from tasks.snapshot.hashes import Hashed, drop_hashes, drop_racy, hash_files, recall, tabulate_files
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.labels import check_split_folders, to_label
+from tasks.snapshot.layouts import photos_root
 from tasks.snapshot.listing import Listing, fingerprint_rows
+from tasks.snapshot.photo_rows import hash_rows
 from tasks.snapshot.photo_rules import UNREADABLE
+from tasks.snapshot.sizes import check_size
 from tasks.snapshot.walk import list_unread, read_unclear
 from tasks.storage.errors import DamagedError
 from tasks.storage.files import local
 from tasks.storage.layout import DataRoot
-
-#: Most bytes of text in an Arrow array.
-COLUMN_BYTES = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +42,11 @@ class Snapshot:
     #: the same label, null for that photo itself. `conflict` is true if the same bytes are under two labels or more;
     #: such a photo can be a duplicate within its label as well.
     table: pa.Table
-    hashes: pa.Table  #: Columns of `HASHES`, for the next snapshot to recall.
+    hashes: pa.Table  #: Columns of `HASHES` or `ROW_HASHES`, for the next snapshot to recall.
     state: str  #: Fingerprint of all paths, sizes and versions.
     ignored: IgnoredSummary  #: Ignored entries of the folder, by reason.
     hashed: int  #: Number of files that were read; the hashes of the others were known.
-    files: pa.Table  #: Columns of `HASHES`: all files, with those of excluded photos.
+    files: pa.Table  #: Likewise: all files, with those of excluded photos.
     corrected: CorrectedPhotos | None  #: The corrected photos; None without corrections.
 
     @property
@@ -86,21 +85,21 @@ def take_snapshot(
     archive: str = "",
     corrections: Corrections | None = None,
 ) -> Snapshot:
-    """Take a snapshot of a folder `<label>/**/<file>`, in which nothing is changed.
+    """Take a snapshot of a folder `<label>/**/<file>`, or of Parquet files; nothing in it is changed.
 
     Files whose size and version are known are not read again. A file that vanishes meanwhile has no row; one that
     cannot be read has none either, is counted as ignored and logged.
 
     Args:
-        root: The folder.
-        known: Hashes that the last snapshot left, columns of `HASHES`; None if there are none.
+        root: The folder, or one Parquet file.
+        known: Hashes that the last snapshot left, columns of `HASHES` or `ROW_HASHES`; None if there are none.
         progress: Advances by the files that are read.
         archive: Location of the archive that the folder was extracted from, for errors; empty if there is none.
         corrections: Corrections of labels; None if there are none.
 
     Raises:
         DatasetError: The folder or one below it cannot be read, has more photos than a snapshot can, or is divided into
-            splits, which are no labels.
+            splits, which are no labels; or a Parquet file is damaged, or has no images or labels.
         SettingError: A correction gives a label that no photo has.
     """
     moment_ns = time.time_ns()
@@ -108,37 +107,40 @@ def take_snapshot(
     if listing.unclear:
         keys = recall(tabulate_files(listing.unclear), known)
         listing = read_unclear(root, listing, {file for file, key in zip(listing.unclear, keys, strict=True) if key})
-    _check_size(root, listing)
-    check_split_folders([file.path for file in listing.files], root, archive)
-    hashed = hash_files(root, listing.files, known, progress)
-    for path in hashed.unreadable:
-        listing.ignored.add(path, UNREADABLE)
-    unreadable = set(hashed.unreadable)
-    labelled = _label_by_folder(hashed.table)
+    labelled, hashed = _hash_photos(photos_root(root), listing, known, progress, archive)
     corrected = corrections.apply(labelled) if corrections else None
     table = _mark_repeats(corrected.table if corrected else labelled)
     key = _snapshot_key(table)
-    hashes = drop_racy(hashed.table, listing.files, moment_ns)
+    hashes = drop_racy(hashed.table, listing.tables if listing.is_parquet else listing.files, moment_ns)
+    used = (hashed.table if listing.is_parquet else labelled)["path"].to_pylist()
     return Snapshot(
         key=key,
         table=table.cast(describe(SNAPSHOT, "snapshot", key, {})),
-        hashes=hashes.cast(describe(HASHES, "snapshot", key, {})),
+        hashes=hashes.cast(describe(hashes.schema, "snapshot", key, {})),
         state=listing.state(),
-        ignored=listing.ignored.summarise(file.path for file in listing.files if file.path not in unreadable),
+        ignored=listing.ignored.summarise(used),
         hashed=hashed.read,
         files=hashed.table,
         corrected=corrected,
     )
 
 
-def _check_size(root: AnyPath, listing: Listing) -> None:
-    """Refuse photos whose hashes or paths do not fit into one column of a table, before any photo is read."""
-    hashes, paths = 64 * len(listing.files), sum(len(file.path.encode()) for file in listing.files)
-    if max(hashes, paths) > COLUMN_BYTES:
-        raise DatasetError(
-            f"The dataset {root} has {len(listing.files):,} photos, with paths of {paths:,} bytes. It can have "
-            f"{COLUMN_BYTES // 64:,}, with paths of {COLUMN_BYTES:,} bytes in all: make several datasets of it."
-        )
+def _hash_photos(
+    root: AnyPath, listing: Listing, known: pa.Table | None, progress: Progress, archive: str
+) -> tuple[pa.Table, Hashed]:
+    """Hash photos; returns them with their labels, and all hashes. Ignored photos are added to the listing's."""
+    if listing.is_parquet:
+        rows = hash_rows(root, listing.tables, known, progress)
+        for path, reason in rows.ignored:
+            listing.ignored.add(path, reason)
+        return rows.photos.filter(rows.photos["label"].is_valid()), Hashed(rows.known, rows.read, ())
+    paths = [file.path for file in listing.files]
+    check_size(root, len(paths), sum(len(path.encode()) for path in paths))
+    check_split_folders(paths, root, archive)
+    hashed = hash_files(root, listing.files, known, progress)
+    for path in hashed.unreadable:
+        listing.ignored.add(path, UNREADABLE)
+    return _label_by_folder(hashed.table), hashed
 
 
 def read_snapshot(root: DataRoot, key: str) -> pa.Table:

@@ -28,6 +28,7 @@ from tasks.progress import Progress
 from tasks.shards.manifests import StageResult
 from tasks.snapshot.label_folders import photos_folder
 from tasks.snapshot.labels import check_labels, label_changes
+from tasks.snapshot.layouts import photos_root
 from tasks.snapshot.spec import SNAPSHOT
 from tasks.stage import RunStageTask
 from tasks.storage.files import is_there, listed
@@ -103,6 +104,10 @@ class TakeSnapshot(RunStageTask):
 
     def photos(self) -> AnyPath:
         """Return the folder of the snapshot's paths."""
+        return photos_root(self.source())
+
+    def source(self) -> AnyPath:
+        """Return the folder or the Parquet file that the photos are listed in."""
         download = self.requires()
         if download is None:
             return to_path(self.dataset.location)
@@ -143,7 +148,7 @@ class TakeSnapshot(RunStageTask):
 
         corrections = read_corrections(to_path(self.corrections)) if self.corrections else None
         archive = "" if self.dataset.kind == "folder" else shown_location(self.dataset)
-        return take_snapshot(self.photos(), read_hashes(self._hashes()), progress, archive, corrections)
+        return take_snapshot(self.source(), read_hashes(self._hashes()), progress, archive, corrections)
 
     def _publish(self, snapshot: "Snapshot", last: LastSnapshot | None) -> StageResult:
         """Check and publish a snapshot."""
@@ -208,4 +213,4 @@ def source_state(dataset: Dataset) -> str:
         listing = list_unread(to_path(dataset.location))
     except PipelineError:
         return UNREACHABLE
-    return listing.state() if listing.files or listing.unclear else UNREACHABLE
+    return listing.state() if listing.files or listing.unclear or listing.tables else UNREACHABLE

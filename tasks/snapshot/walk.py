@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,9 +18,10 @@ from tasks.snapshot import photo_rules as rules
 from tasks.snapshot.ignored import Ignored
 from tasks.snapshot.listing import Listing, PhotoFile
 from tasks.snapshot.photo_io import read_head, read_photo
+from tasks.snapshot.row_paths import is_parquet
 from tasks.storage.object_store import PARALLEL_REQUESTS
 from tasks.storage.protocol import StoredFile
-from tasks.storage.remote_listing import StoreUnreachableError, objects_below
+from tasks.storage.remote_listing import StoreUnreachableError, objects_below, version
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -53,7 +54,8 @@ def read_unclear(root: AnyPath, listing: Listing, known: Container[PhotoFile] = 
     """Read the first bytes of the unclear objects of a listing, but for those that are known to be photos.
 
     Returns:
-        The listing with all photos; `unclear` holds the other objects, which are counted as ignored.
+        The listing with all photos; `unclear` holds the other objects, which are counted as ignored. So are Parquet
+        files beside photos.
 
     Raises:
         DatasetError: The store is unreachable.
@@ -71,7 +73,15 @@ def read_unclear(root: AnyPath, listing: Listing, known: Container[PhotoFile] = 
                 ignored.add(file.path, reason)
     except StoreUnreachableError as exc:
         raise unreachable_store(exc) from exc
-    return Listing(tuple(sorted(files)), ignored, tuple(sorted(others)))
+    if not listing.files:
+        _ignore_tables(files, listing.tables, ignored)
+    return Listing(tuple(sorted(files)), ignored, tuple(sorted(others)), listing.tables)
+
+
+def _ignore_tables(files: Sequence[PhotoFile], tables: Sequence[PhotoFile], ignored: Ignored) -> None:
+    """Count Parquet files as ignored if there are photos beside them."""
+    for table in tables if files else ():
+        ignored.add(table.path, rules.NOT_A_PHOTO)
 
 
 def unreachable_store(exc: StoreUnreachableError) -> DatasetError:
@@ -97,9 +107,12 @@ class _Found:
     files: list[PhotoFile] = field(default_factory=list)  #: The photos.
     unclear: list[PhotoFile] = field(default_factory=list)  #: Objects whose names do not tell their kind.
     ignored: Ignored = field(default_factory=Ignored)  #: Ignored entries, by reason.
+    tables: list[PhotoFile] = field(default_factory=list)  #: Parquet files.
 
     def listing(self) -> Listing:
-        return Listing(tuple(sorted(self.files)), self.ignored, tuple(sorted(self.unclear)))
+        _ignore_tables(self.files, self.tables, self.ignored)
+        files, unclear, tables = (tuple(sorted(each)) for each in (self.files, self.unclear, self.tables))
+        return Listing(files, self.ignored, unclear, tables)
 
     def is_outside(self, path: str) -> bool:
         return self.labelled and "/" not in path
@@ -122,6 +135,8 @@ def _walk(root: Path, *, labelled: bool) -> Listing:
             with os.scandir(f"{root}/{folder}") as entries:
                 folders.extend(f"{folder}{entry.name}/" for entry in entries if _add_entry(found, entry, folder))
         except (FileNotFoundError, NotADirectoryError) as exc:
+            if not folder and is_parquet(root.name) and root.is_file():
+                return Listing((), tables=(_file_at(root.name, root.stat()),))
             if not folder:
                 raise _missing(root, exc.strerror, labelled=labelled) from exc
         except OSError as exc:
@@ -171,6 +186,19 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _add_file(found: _Found, entry: os.DirEntry[str], status: os.stat_result, path: str) -> str | None:
+    """Add a photo or a Parquet file; returns the reason to ignore any other file."""
+    reason = _ignored_file(found, entry, status, path)
+    is_table = reason == rules.NOT_A_PHOTO and is_parquet(path)
+    if reason is None or is_table:
+        (found.tables if is_table else found.files).append(_file_at(path, status))
+    return None if is_table else reason
+
+
+def _file_at(path: str, status: os.stat_result) -> PhotoFile:
+    return PhotoFile(path, status.st_size, file_version(status), max(status.st_mtime_ns, status.st_ctime_ns))
+
+
+def _ignored_file(found: _Found, entry: os.DirEntry[str], status: os.stat_result, path: str) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return rules.NOT_REGULAR
     kind = found.kind(path)
@@ -178,13 +206,9 @@ def _add_file(found: _Found, entry: os.DirEntry[str], status: os.stat_result, pa
         return kind
     if kind != rules.PHOTO:
         try:
-            reason = rules.ignored_by_head(read_head(entry.path, HEAD), entry.name)
+            return rules.ignored_by_head(read_head(entry.path, HEAD), entry.name)
         except OSError:
             return rules.UNREADABLE
-        if reason is not None:
-            return reason
-    changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
-    found.files.append(PhotoFile(path, status.st_size, file_version(status), changed_ns))
     return None
 
 
@@ -198,11 +222,18 @@ def _list_objects(root: "UPath", *, labelled: bool) -> Listing:
     except StoreUnreachableError as exc:
         raise unreachable_store(exc) from exc
     if not count:
-        why = "it is a file" if root.is_file() else "nothing is there"
+        is_file = root.is_file()
+        if is_file and is_parquet(root.name):
+            return Listing((), tables=(_object_at(root),))
+        why = "it is a file" if is_file else "nothing is there"
         raise _missing(root, why, labelled=labelled) from FileNotFoundError(errno.ENOENT, why)
     for path, reason in ignored.items():
         found.ignored.add(path, reason)
     return found.listing()
+
+
+def _object_at(path: "UPath") -> PhotoFile:
+    return PhotoFile(path.name, int(path.stat().st_size), version(path))
 
 
 def _add_object(found: _Found, ignored: dict[str, str], remote: StoredFile) -> None:
@@ -214,7 +245,9 @@ def _add_object(found: _Found, ignored: dict[str, str], remote: StoredFile) -> N
             ignored["/".join(parts[:depth]) + "/" * (depth < len(parts))] = reason
             return
     kind = found.kind(remote.path)
-    if kind == rules.PHOTO or (kind is None and remote.size):
+    if is_parquet(remote.path):
+        found.tables.append(PhotoFile(remote.path, remote.size, remote.version))
+    elif kind == rules.PHOTO or (kind is None and remote.size):
         files = found.files if kind == rules.PHOTO else found.unclear
         files.append(PhotoFile(remote.path, remote.size, remote.version))
     else:
