@@ -42,5 +42,5 @@ def row_path(file: str, number: int, name: bytes | None) -> str:
 
 
 def reading_order(path: str) -> RowPath:
-    """Key that sorts the paths of rows in the order in which they are stored; other paths keep theirs."""
-    return find_row(path) or RowPath(path, 0)
+    """Key that sorts the paths of rows in the order in which they are stored, and keeps that of other paths."""
+    return find_row(path) or RowPath("", 0)
