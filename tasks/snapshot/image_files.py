@@ -54,11 +54,10 @@ class ImageFile:
     def __init__(self, path: AnyPath, size: int | None = None, metadata: pq.FileMetaData | None = None) -> None:
         self.path = path
         with self.intact():
-            # A small row group of a store is fetched at once, a large one piece by piece, as all are from a disk.
-            self._file = _open(path, size, metadata)
+            source = _source(path, size)
+            self._file = pq.ParquetFile(source, metadata=metadata, pre_buffer=False, buffer_size=_BUFFER)
             if is_remote(path) and max(map(self.group_bytes, range(self._file.num_row_groups)), default=0) <= _WHOLE:
-                self._file.close()
-                self._file = _open(path, size, self._file.metadata, pre_buffer=True)
+                self._file = pq.ParquetFile(source, metadata=self._file.metadata, pre_buffer=True)
             self.schema: pa.Schema = self._file.schema_arrow
         self.column = find_image_column(self.schema, path)
         for number in range(self._file.num_row_groups):
@@ -174,18 +173,15 @@ def describe_columns(schema: pa.Schema) -> str:
     return f"its columns {first_of(named, _NAMED)}" if named else "its columns, since it has none"
 
 
-def _open(
-    path: AnyPath, size: int | None, metadata: pq.FileMetaData | None, *, pre_buffer: bool = False
-) -> pq.ParquetFile:
-    source: Any = path
+def _source(path: AnyPath, size: int | None) -> Any:
+    """Return a file for pyarrow: an object that is read in ranges, or a path, behind which there is a file."""
     if is_remote(path):
         from tasks.storage.object_ranges import ObjectRanges  # noqa: PLC0415 (files of this machine do not need it)
 
-        source = ObjectRanges(path, size)
-    else:
-        # It may be a pipe by now, which never ends.
-        open_photo(path).close()
-    return pq.ParquetFile(source, metadata=metadata, pre_buffer=pre_buffer, buffer_size=_BUFFER)
+        return ObjectRanges(path, size)
+    # A pipe would never end.
+    open_photo(path).close()
+    return path
 
 
 def _features(schema: pa.Schema) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class HashedRows:
 
 
 def hash_rows(
-    root: AnyPath, files: Sequence[PhotoFile], known: pa.Table | None, progress: Progress, label_column: str = ""
+    root: AnyPath, files: Sequence[PhotoFile], known: pa.Table | None, progress: Progress, label_column: str | None = ""
 ) -> HashedRows:
     """Hash the images in Parquet files, and read their labels; rows of files whose version is known are recalled.
 
@@ -66,7 +66,7 @@ def hash_rows(
         files: The files.
         known: Rows that the last snapshot left, columns of `ROW_HASHES`; None, or other columns, if there are none.
         progress: Advances by the rows that are read.
-        label_column: Name of the column of labels; empty for `label` or `labels`.
+        label_column: Name of the column of labels; empty for `label` or `labels`, None for no labels.
 
     Raises:
         DatasetError: A file is damaged or has no column of images or labels, or the store does not answer.
@@ -86,13 +86,15 @@ def hash_rows(
             f"None of the {table.num_rows:,} rows of the Parquet files in {root} has an image in it, such as "
             f"{without_image[0][0]}: they only name files elsewhere. Write them with the images embedded."
         )
-    no_label = [(path, rules.NO_LABEL) for path in photos["path"].filter(photos["label"].is_null()).to_pylist()]
-    _check_labelled(root, sources, photos)
+    no_label: list[tuple[str, str]] = []
+    if label_column is not None:
+        _check_labelled(root, sources, photos)
+        no_label = [(path, rules.NO_LABEL) for path in photos["path"].filter(photos["label"].is_null()).to_pylist()]
     return HashedRows(photos, table, sum(each.num_rows for each in read), tuple(without_image + no_label))
 
 
 def recall_rows(
-    files: Sequence[PhotoFile], known: pa.Table | None, label_column: str = ""
+    files: Sequence[PhotoFile], known: pa.Table | None, label_column: str | None = ""
 ) -> tuple[pa.Table, list[PhotoFile]]:
     """Find the known rows of files, columns of `ROW_HASHES`, and the files that have to be read."""
     if known is None or not known.schema.equals(ROW_HASHES):
@@ -137,7 +139,7 @@ class _Source:
         return int(self.metadata.num_rows)
 
 
-def _version(file: PhotoFile, label_column: str) -> str:
+def _version(file: PhotoFile, label_column: str | None) -> str:
     """Version of the rows of a file: its own, and that of the way in which they are read."""
     return f"{file.version} {_CODE_VERSION} {label_column}"
 
@@ -154,7 +156,7 @@ def _store_reached() -> Iterator[None]:
         raise unreachable_store(exc) from exc
 
 
-def _open(root: AnyPath, label_column: str, file: PhotoFile) -> _Source | None:
+def _open(root: AnyPath, label_column: str | None, file: PhotoFile) -> _Source | None:
     try:
         opened = ImageFile(root / file.path, file.size)
     except FileNotFoundError:
@@ -164,7 +166,7 @@ def _open(root: AnyPath, label_column: str, file: PhotoFile) -> _Source | None:
             f"{root / file.path} cannot be read ({exc.strerror or exc}). Mend its permissions, or move it away."
         ) from None
     opened.close()
-    names = [label_column] if label_column else LABEL_COLUMNS
+    names = LABEL_COLUMNS if label_column == "" else [label_column] if label_column else []
     label = next((name for name in names if opened.schema.get_field_index(name) >= 0), None)
     return _Source(file, opened.metadata, opened.schema, _version(file, label_column), label)
 

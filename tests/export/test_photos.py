@@ -14,7 +14,6 @@ from PIL import Image
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import StoreError
-from tasks.export import photos as read
 from tasks.export.layers import PhotoDecoder
 from tasks.export.photos import ReferencePhotos, convert_to_png, read_files, read_reference
 from tasks.runtime.tensorflow_import import tf

@@ -49,5 +49,5 @@ def real_photos(folder: Path, per_label: int) -> pa.Table:
     turns = [path for turn in zip(*files, strict=True) for path in turn]
     images = [{"bytes": path.read_bytes(), "path": path.name} for path in turns]
     table = pa.table({"image": pa.array(images, IMAGE), "label": [labels.index(path.parent.name) for path in turns]})
-    features = {"image": {"_type": "Image"}, "label": {"names": labels, "_type": "ClassLabel"}}
-    return table.replace_schema_metadata(hugging_face(**features))
+    described = hugging_face(image={"_type": "Image"}, label={"names": labels, "_type": "ClassLabel"})
+    return table.replace_schema_metadata(described)
