@@ -42,12 +42,10 @@ def parquet(table: pa.Table, rows_per_group: int = 4, **options: Any) -> bytes:
     return sink.getvalue()
 
 
-def real_photos(folder: Path, per_label: int) -> pa.Table:
-    """A table of real photos of a folder `<label>/<photo>`, in turn one of each label."""
-    labels = sorted(path.name for path in folder.iterdir() if path.is_dir())
-    files = [sorted((folder / label).glob("*.jpg"))[:per_label] for label in labels]
-    turns = [path for turn in zip(*files, strict=True) for path in turn]
-    images = [{"bytes": path.read_bytes(), "path": path.name} for path in turns]
-    table = pa.table({"image": pa.array(images, IMAGE), "label": [labels.index(path.parent.name) for path in turns]})
+def photos_in_rows(files: Sequence[Path]) -> pa.Table:
+    """A table of photos of a folder `<label>/<photo>`, with class numbers."""
+    labels = sorted({path.parent.name for path in files})
+    images = [{"bytes": path.read_bytes(), "path": path.name} for path in files]
+    table = pa.table({"image": pa.array(images, IMAGE), "label": [labels.index(path.parent.name) for path in files]})
     described = hugging_face(image={"_type": "Image"}, label={"names": labels, "_type": "ClassLabel"})
     return table.replace_schema_metadata(described)
