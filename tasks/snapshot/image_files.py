@@ -37,6 +37,19 @@ class ImageColumn:
     path: str | None  #: Path of the Parquet column with the names of the images' files, if there is one.
 
 
+class NoImageColumnError(DatasetError):
+    """A Parquet file has no column of images.
+
+    Args:
+        schema: The schema of the file.
+        message: The error for the user.
+    """
+
+    def __init__(self, schema: pa.Schema, message: str) -> None:
+        super().__init__(message)
+        self.schema = schema
+
+
 class ImageFile:
     """An open Parquet file with a column of images.
 
@@ -146,7 +159,7 @@ def find_image_column(schema: pa.Schema, path: AnyPath) -> ImageColumn:
     """Find the column of images: the one that Hugging Face's metadata name, a struct with bytes, or a binary column.
 
     Raises:
-        DatasetError: There is none, or there are several and none has a usual name; lists the columns.
+        NoImageColumnError: There is none, or there are several and none has a usual name; lists the columns.
     """
     described = [name for name, feature in _features(schema).items() if _type_of(feature) == "Image"]
     structs = [field.name for field in schema if pa.types.is_struct(field.type) and _with_bytes(field.type)]
@@ -160,10 +173,11 @@ def find_image_column(schema: pa.Schema, path: AnyPath) -> ImageColumn:
             has_path = inner is not None and inner.get_field_index("path") >= 0
             name = chosen[0]
             return ImageColumn(name, f"{name}.bytes" if is_struct else name, f"{name}.path" if has_path else None)
-    raise DatasetError(
+    raise NoImageColumnError(
+        schema,
         f"{path} has no column of images among {describe_columns(schema)}. Such a column is a struct of bytes and "
         f"path, as Hugging Face's datasets writes it, or is binary and called {_NAMES[0]}. Write the file with one, or "
-        "move it out of the dataset."
+        "move it out of the dataset.",
     )
 
 

@@ -22,7 +22,7 @@ from tasks.snapshot import photo_rules as rules
 from tasks.snapshot.class_labels import LabelTypeError, class_names, label_texts
 from tasks.snapshot.given_splits import to_split
 from tasks.snapshot.hashes import ROW_HASHES
-from tasks.snapshot.image_files import ImageFile, describe_columns, images_of, names_of
+from tasks.snapshot.image_files import ImageFile, NoImageColumnError, describe_columns, images_of, names_of
 from tasks.snapshot.listing import PhotoFile
 from tasks.snapshot.row_paths import file_of, row_path
 from tasks.snapshot.sizes import check_size
@@ -161,6 +161,11 @@ def _open(root: AnyPath, label_column: str | None, file: PhotoFile) -> _Source |
         opened = ImageFile(root / file.path, file.size)
     except FileNotFoundError:
         return None
+    except NoImageColumnError as exc:
+        # Beside the pictures of the decode stage lies its list of photos without one.
+        if (exc.schema.metadata or {}).get(b"stage") == b"decode":
+            return None
+        raise
     except OSError as exc:
         raise DatasetError(
             f"{root / file.path} cannot be read ({exc.strerror or exc}). Mend its permissions, or move it away."

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.decode.photos import decode_photos, open_stores
+from tasks.decode.settings import DecodeSettings
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath, to_path
 from tasks.progress import NullProgress
@@ -19,6 +21,9 @@ from tasks.snapshot.hashes import drop_hashes, read_hashes
 from tasks.snapshot.photo_rows import count_rows, given_split, hash_rows
 from tasks.snapshot.photos import Snapshot, take_snapshot
 from tasks.snapshot.walk import list_files
+from tasks.storage.layout import DataRoot
+from tests.decode.drawing import photos_in
+from tests.decode.test_photos import draw
 from tests.snapshot.aging import recalling_new_files
 from tests.snapshot.parquet_files import IMAGE, flowers, hugging_face, image_table, parquet
 from tests.snapshot.photo_files import put
@@ -282,3 +287,19 @@ def test_a_store_is_asked_once_a_row_group_and_never_for_files_that_are_known(
         second = take(root, first)
     assert warm == {"LIST": 1}
     assert (second.key, second.hashed) == (first.key, 0)
+
+
+def test_the_store_of_the_decode_stage_is_a_dataset_whose_photos_are_called_by_their_keys(tmp_path: Path) -> None:
+    draw(tmp_path / "photos", 0, 3)
+    put(tmp_path / "photos", {"none.jpg": b"no photo"})
+    settings = DecodeSettings(size=16, resize=16)
+    stores = open_stores(DataRoot(tmp_path / "data"), settings)
+    wanted = photos_in(tmp_path / "photos")
+    decode_photos(wanted, tmp_path / "photos", stores, NullProgress())
+    folder = DataRoot(tmp_path / "data").decode(settings.key)
+    assert list((folder / "rejected").glob("*.parquet"))
+    rows = hash_rows(folder, list_files(folder).tables, None, NullProgress(), label_column=None)
+    names = {path.rpartition("/")[2] for path in rows.photos["path"].to_pylist()}
+    assert len(names) == 3
+    assert names < {f"{key}.jpeg" for key in wanted["sha256"].to_pylist()}
+    assert rows.ignored == ()
