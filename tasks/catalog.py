@@ -89,7 +89,7 @@ def find_dataset(
     """Find a dataset.
 
     Args:
-        text: Name in the catalog, URL, folder on an object store, or path of a folder or an archive.
+        text: Name in the catalog, URL, folder on an object store, or path of a folder, an archive or a Parquet file.
         sample_photos: Number of photos of `sample`.
         last_known: Returns an earlier dataset by its name, if nothing is at its path any more.
 
