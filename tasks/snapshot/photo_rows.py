@@ -38,7 +38,7 @@ _SPLIT_COLUMN = "split"
 #: Row groups that are read at once from an object store, and the bytes of those in memory.
 _REQUESTS, _GROUP_BYTES = 8, 2**28
 #: The number of a shard after its split: `-00000-of-00002`, also with the hash of an old version of Hugging Face's hub.
-_NUMBER = re.compile(r"[-_.]?\d+([-_]of[-_]\d+)?(-[0-9a-f]{16})?", re.IGNORECASE)
+_NUMBER = re.compile(r"[-_.]?\d+([-_]of[-_]\d+)?(-[0-9a-f]{16})?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +117,9 @@ def count_rows(root: AnyPath, files: Sequence[PhotoFile]) -> int:
 def given_split(path: str) -> str | None:
     """Find the split that the name of a Parquet file gives its rows, or else one of its folders, the nearest first."""
     *folders, name = path.split("/")
-    stem = name.rpartition(".")[0]
-    number = _NUMBER.search(stem)
-    names = [stem[: number.start()] if number else stem, *reversed(folders)]
+    stem = _NUMBER.sub("", name.rpartition(".")[0])
+    # As in `cifar10-train-00000-of-00001`.
+    names = [stem, re.split("[-_.]", stem)[-1], *reversed(folders)]
     return next((split for split in map(to_split, names) if split), None)
 
 

@@ -174,6 +174,8 @@ def test_a_class_number_below_0_is_no_label(tmp_path: Path) -> None:
         ("default/train/0000.parquet", "train"),
         ("validation/0.parquet", "validation"),
         ("val.parquet", "validation"),
+        ("cifar10-train-00000-of-00001.parquet", "train"),
+        ("v2/flowers.test.parquet", "test"),
         ("test/train-0001.parquet", "train"),
         ("train/day/0.parquet", "train"),
         ("flowers.parquet", None),
