@@ -110,7 +110,7 @@ def _ahead(step: PlanStep, photos: InputPhotos | None) -> RemainingWork:
 def _photos(known: KnownStages) -> InputPhotos | None:
     """The photos that a run would work on; None where they are still to be fetched."""
     from tasks.snapshot.hashes import read_hashes, recall, tabulate_files
-    from tasks.snapshot.labels import check_split_folders
+    from tasks.snapshot.split_folders import find_split_folders, is_labelled
     from tasks.snapshot.walk import list_files
 
     snapshot = known.run.take_snapshot()
@@ -129,8 +129,8 @@ def _photos(known: KnownStages) -> InputPhotos | None:
         return _recorded(known.root, last.manifest.key)
     if listing.is_parquet:
         return _rows(listing.tables, hashes, snapshot.photos())
-    files = listing.files
-    check_split_folders([file.path for file in files], snapshot.photos())
+    splits = find_split_folders([file.path for file in listing.files])
+    files = tuple(file for file in listing.files if is_labelled(file.path, splits))
     found = recall(tabulate_files(files), hashes)
     keys = pa.array({sha256 for sha256 in found if sha256}, pa.string())
     gone = set(hashes["path"].to_pylist() if hashes is not None else ()) - {file.path for file in files}

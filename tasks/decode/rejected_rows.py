@@ -1,7 +1,7 @@
 """Reads the rejected store: which photos are tried again, and whether too many have no picture."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -11,7 +11,9 @@ from tasks.decode.settings import DecodeSettings
 from tasks.errors import DatasetError
 from tasks.shards.schemas import REJECTED, describe
 from tasks.shards.store import ShardStore
+from tasks.snapshot.given_splits import count_splits
 from tasks.snapshot.labels import check_labels
+from tasks.snapshot.photos import count_labels
 
 #: Metadata of a shard: the `RULES` of the version that wrote it. Shards of version 1 lack it.
 _RULES = b"rules"
@@ -77,14 +79,19 @@ def check_missing(missing: Sequence[MissingPhoto], wanted: int, most: float) -> 
     )
 
 
-def check_left(left: Mapping[str, int], missing: Sequence[MissingPhoto]) -> None:
+def check_left(left: pa.Table, labels: Iterable[str], missing: Sequence[MissingPhoto]) -> None:
     """Raise if a label has too few photos with a picture left to train on.
+
+    Args:
+        left: The usable photos with a picture, columns of `SNAPSHOT`.
+        labels: All labels.
+        missing: Photos without a picture.
 
     Raises:
         DatasetError: The message names the labels and lists some photos that cannot be decoded.
     """
     try:
-        check_labels(left)
+        check_labels(dict.fromkeys(labels, 0) | count_labels(left), given=count_splits(left))
     except DatasetError as exc:
         raise DatasetError(f"{exc} These photos cannot be decoded:{_worst(missing)}") from exc
 

@@ -84,8 +84,7 @@ class DecodePhotos(RunStageTask):
         rejected = read_rejected(stores, keys.filter(pa.array(~found)))
         missing = missing_photos(wanted, rejected, counts.skipped)
         check_missing(missing, wanted.num_rows, self.context.max_rejected)
-        left = count_labels(wanted.filter(found))
-        check_left({label: left.get(label, 0) for label in count_labels(wanted)}, missing)
+        check_left(wanted.filter(found), count_labels(wanted), missing)
         return StageResult(
             key=self.settings.key,
             snapshot=self.snapshot,

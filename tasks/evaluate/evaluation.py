@@ -35,9 +35,10 @@ def evaluate(
 ) -> dict[str, Any]:
     """Evaluate the head or network of a snapshot, and publish metrics.json and the Parquet files of the evaluation.
 
-    metrics.json has the metrics on the test split. The cross-validation of a head's recipe over all photos, and the
-    number of label issues, which it finds, are null where no cross-validation was asked for. Near duplicates, and the
-    accuracy without them, are left out for a network, which has no bottlenecks to find them by.
+    metrics.json has the metrics on the test split. The cross-validation of a head's recipe is over all photos, or over
+    those outside the test split if the dataset gives it. It and the number of label issues, which it finds, are null
+    where no cross-validation was asked for. Near duplicates, and the accuracy without them, are left out for a network,
+    which has no bottlenecks to find them by.
 
     Returns:
         The content of metrics.json.
@@ -62,8 +63,10 @@ def evaluate(
     if crossed is not None:
         issues = find_label_issues(photos.truth, crossed, disputed)
         publish_label_issues(folder, photos, issues, facts)
+        inside = photos.splits.in_folds
+        measured = measure_cross_validation(settings.folds, photos.truth[inside], crossed[inside], photos.labels)
         metrics |= {
-            "cross_validation": measure_cross_validation(settings.folds, photos.truth, crossed, photos.labels),
+            "cross_validation": measured | ({"photos": int(inside.sum())} if photos.splits.is_given else {}),
             "label_issues": int(issues.is_issue.sum()),
         }
     publish_predictions(folder, predicted, facts)

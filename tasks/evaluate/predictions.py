@@ -32,7 +32,8 @@ class PredictedPhotos:
 
     photos: LabelledPhotos  #: N photos of C labels.
     probabilities: Probabilities  #: float32 [N, C], each row sums to 1.
-    #: Probabilities by heads that were trained without the photo, float32 [N, C]; None without a cross-validation.
+    #: Probabilities by heads that were trained without the photo, float32 [N, C], those of the folds and, for photos in
+    #: no fold, the head itself; None without a cross-validation.
     crossed: Probabilities | None = None
 
     @property
@@ -59,9 +60,14 @@ def tabulate_predictions(predicted: PredictedPhotos) -> pa.Table:
         "predicted": names[predicted.predicted],
         "probabilities": _lists(predicted.probabilities),
         "split": photos.splits.names,
-        "cross_validated": pa.nulls(len(photos.sha256)) if crossed is None else _lists(crossed),
+        "cross_validated": pa.nulls(len(photos.sha256)) if crossed is None else _in_folds(photos, crossed),
     }
     return pa.table(columns, PREDICTIONS)
+
+
+def _in_folds(photos: LabelledPhotos, crossed: Probabilities) -> pa.ChunkedArray:
+    """Return the probabilities of the photos in a fold, null for the others."""
+    return pc.if_else(pa.array(photos.splits.in_folds), _lists(crossed), None)
 
 
 def _lists(probabilities: Probabilities) -> pa.ChunkedArray:
@@ -78,7 +84,8 @@ def _lists(probabilities: Probabilities) -> pa.ChunkedArray:
 def publish_predictions(evaluation: AnyPath, predicted: PredictedPhotos, settings: Mapping[str, object]) -> None:
     """Publish the predictions of an evaluation in its folder; the file's metadata has the labels and `settings`."""
     table = tabulate_predictions(predicted)
-    facts = {"labels": list(predicted.photos.labels), **settings}
+    given = {"given_splits": True} if predicted.photos.splits.is_given else {}
+    facts = {"labels": list(predicted.photos.labels), **given, **settings}
     publish_parquet(evaluation / _FILE, table.cast(describe(PREDICTIONS, "evaluate", evaluation.name, facts)))
 
 
@@ -104,10 +111,12 @@ def read_predicted_photos(evaluation: AnyPath) -> PredictedPhotos:
     """
     table = read_predictions(evaluation, OWN_COLUMNS)
     with predictions_intact(evaluation):
-        labels = tuple(json.loads(table.schema.metadata[b"settings"])["labels"])
+        settings = json.loads(table.schema.metadata[b"settings"])
+        labels = tuple(settings["labels"])
         probabilities = probability_matrix(table, len(labels))
         names, sha256 = table["label"], table["sha256"].to_pylist()
-        splits = assign_splits(sha256, names.to_pylist())
+        given = table["split"].to_pylist() if settings.get("given_splits") else ()
+        splits = assign_splits(sha256, names.to_pylist(), given)
         photos = LabelledPhotos(sha256, table["path"].to_pylist(), labels, label_indices(names, labels), splits)
     return PredictedPhotos(photos, probabilities)
 

@@ -40,7 +40,8 @@ DECODE = _schema(
 
 REJECTED = _schema(sha256=pa.string(), path=pa.string(), reason=pa.string(), message=pa.string())
 
-#: `cross_validated` has the probabilities by the head of the photo's fold, which never saw it; null without folds.
+#: `cross_validated` has the probabilities by the head of the photo's fold, which never saw it; null without folds, and
+#: for photos in no fold: test photos that the dataset gives.
 PREDICTIONS = _schema(
     nullable={"cross_validated"},
     sha256=pa.string(),

@@ -3,7 +3,6 @@
 import csv
 import difflib
 import hashlib
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 from tasks.errors import SettingError, first_of
 from tasks.keys import KEY_LENGTH
 from tasks.paths import AnyPath
+from tasks.snapshot.csv_rows import open_csv
 from tasks.snapshot.labels import to_label
 from tasks.storage.files import read_bytes
 
@@ -118,21 +118,18 @@ def read_corrections(path: AnyPath) -> Corrections:
     """
     try:
         data = read_bytes(path)
-        text = data.decode("utf-8-sig")
+        lines = list(_parse(path, data))
     except OSError as exc:
         raise SettingError(f"--corrections {path} cannot be read ({exc.strerror or exc}). {_COLUMNS}") from exc
     except UnicodeDecodeError as exc:
         raise SettingError(f"--corrections {path} is not UTF-8 text ({exc}). Save it as CSV in UTF-8.") from exc
-    try:
-        lines = list(_parse(path, text))
     except csv.Error as exc:
         raise SettingError(f"--corrections {path} is no CSV file ({exc}). {_COLUMNS}") from exc
     return Corrections(str(path), hashlib.sha256(data).hexdigest()[:KEY_LENGTH], lines)
 
 
-def _parse(path: AnyPath, text: str) -> Iterator[Correction]:
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+def _parse(path: AnyPath, data: bytes) -> Iterator[Correction]:
+    reader = open_csv(data)
     columns = set(reader.fieldnames or ())
     if "label" not in columns or columns.isdisjoint(_KEYS):
         raise SettingError(f"--corrections {path} has the columns {', '.join(sorted(columns)) or 'none'}. {_COLUMNS}")

@@ -1,6 +1,14 @@
 """Splits that a dataset gives its photos."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.errors import DatasetError
 
 #: The usual names of each split, in any case.
 _NAMES = {
@@ -12,6 +20,98 @@ _SUFFIX = r"([ _-]?(set|split|data|images|photos))?"
 _PATTERNS = {split: re.compile(f"({names}){_SUFFIX}", re.IGNORECASE) for split, names in _NAMES.items()}
 
 
+@dataclass(frozen=True)
+class GivenSplits:
+    """Splits as a dataset gives them."""
+
+    test: str  #: The split of the dataset that is used as the test split: `test`, or `validation` if it has no test.
+    validation: bool  #: Whether it gives a validation split; otherwise one is drawn from the training split.
+    photos: Mapping[str, int]  #: Number of photos of each split that is given, repeated and excluded photos included.
+    repeated: int  #: Number of photos, by content, that it gives several splits.
+    without: int  #: Number of photos, by path, that it gives none; they are training photos.
+
+
+class SettledSplits(NamedTuple):
+    """Photos with the splits in which they are used."""
+
+    table: pa.Table  #: The photos; `split` is one of `SPLITS` for all of them, or null for all: drawn by hash.
+    given: GivenSplits | None  #: The splits that the dataset gives; None if they are drawn.
+
+
 def to_split(name: str) -> str | None:
     """Find the split that a folder, a file or a table calls by a name such as `val`; None for any other name."""
     return next((split for split, pattern in _PATTERNS.items() if pattern.fullmatch(name)), None)
+
+
+def settle_splits(labelled: pa.Table) -> SettledSplits:
+    """Settle the splits in which the photos of a dataset are used.
+
+    Of a dataset that gives training photos alone, all splits are drawn. Of one that gives two splits, the one beside
+    `train` is the test split, whatever it is called. Photos with the same bytes are in one split, the first of test,
+    validation and train that is given to any of them, so that no head is trained on a test photo. A photo without a
+    split is a training photo.
+
+    Args:
+        labelled: Columns `sha256` and `split`, and others, which are kept: the splits as the dataset gives them, null
+            where it gives none.
+
+    Raises:
+        DatasetError: The dataset gives splits, but no training photos.
+    """
+    raw = labelled["split"]
+    found = {item["values"]: item["counts"] for item in pc.value_counts(raw).to_pylist()}
+    without = found.pop(None, 0)
+    if found.keys() <= {"train"}:
+        return SettledSplits(_with_splits(labelled, pa.nulls(len(raw), pa.string())), None)
+    if "train" not in found and not without:
+        raise DatasetError(
+            f"The dataset gives no photos to train on, only the splits {', '.join(sorted(found))}. Add photos of the "
+            "split train, or remove the splits: they are drawn then."
+        )
+    test = "test" if "test" in found else "validation"
+    names = pa.array(["train", *({"validation"} & found.keys() - {test}), "test"])
+    ranks = pc.fill_null(pc.index_in(pc.if_else(pc.equal(raw, test), "test", raw), names), 0)
+    content = labelled["sha256"].combine_chunks().dictionary_encode().indices
+    grouped = pa.table([content, ranks], ["content", "rank"]).group_by("content").aggregate([("rank", "min_max")])
+    bounds = grouped.sort_by("content")["rank_min_max"].combine_chunks()
+    lowest, highest = bounds.field("min"), bounds.field("max")
+    repeated = pc.sum(pc.not_equal(lowest, highest)).as_py()
+    table = _with_splits(labelled, names.take(highest.take(content)))
+    return SettledSplits(table, GivenSplits(test, "validation" in names.to_pylist(), found, repeated, without))
+
+
+def describe_splits(details: Mapping[str, Any]) -> str:
+    """Describe given splits, of which `details` holds the fields of `GivenSplits`."""
+    given = GivenSplits(**details)
+    photos = ", ".join(f"{split} {given.photos[split]:,}" for split in sorted(given.photos, key=list(_NAMES).index))
+    told = [f"as the dataset gives them ({photos} photos)"]
+    if given.test != "test":
+        told.append(f"its {given.test} split is the test split")
+    if not given.validation:
+        told.append("validation is drawn from train")
+    if given.repeated:
+        verb = "photo is" if given.repeated == 1 else "photos are"
+        told.append(f"{given.repeated:,} {verb} in several splits: used for test, else validation, else train")
+    if given.without:
+        verb = "photo has" if given.without == 1 else "photos have"
+        told.append(f"{given.without:,} {verb} no split: used for train")
+    return "; ".join(told)
+
+
+def name_test_split(details: Mapping[str, Any] | None) -> str:
+    """Name the test split after its photos, such as ` of the given split validation`; empty where splits are drawn."""
+    return f" of the given split {details['test']}" if details else ""
+
+
+def count_splits(photos: pa.Table) -> dict[str, dict[str, int]] | None:
+    """Count the photos of each label in each given split, by the columns `label` and `split`; None if none is given."""
+    if photos["split"].null_count:
+        return None
+    counts: dict[str, dict[str, int]] = {}
+    for row in photos.group_by(["label", "split"]).aggregate([([], "count_all")]).to_pylist():
+        counts.setdefault(row["label"], {})[row["split"]] = row["count_all"]
+    return counts
+
+
+def _with_splits(labelled: pa.Table, splits: pa.Array) -> pa.Table:
+    return labelled.set_column(labelled.column_names.index("split"), "split", splits)

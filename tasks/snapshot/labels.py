@@ -1,20 +1,16 @@
 """Labels: their names, the changes between runs, and the checks that a dataset has usable ones."""
 
 import unicodedata
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.errors import DatasetError, first_of
-from tasks.paths import AnyPath
-from tasks.snapshot.given_splits import to_split
 from tasks.snapshot.ignored import IgnoredSummary
 
-#: Most labels, and most folders in splits, that an error names.
-_NAMED, _NAMED_FOLDERS = 10, 3
-#: Fewest photos of a label, since each split needs one.
-_LEAST = 3
+#: Most labels that an error names.
+_NAMED = 10
+#: Fewest photos of a label, since each split needs one; and fewest training photos of one where splits are given.
+_LEAST, _LEAST_TRAINING = 3, 2
 
 
 def to_label(folder: str) -> str:
@@ -53,11 +49,21 @@ def label_changes(before: Mapping[str, int] | None, now: Mapping[str, int]) -> d
     return {"new": sorted(now.keys() - earlier), "gone": sorted(earlier - now.keys())}
 
 
-def check_labels(counts: Mapping[str, int], ignored: IgnoredSummary | None = None) -> None:
-    """Refuse usable photos that no head can be trained on, before any work is done; the error names ignored entries.
+def check_labels(
+    counts: Mapping[str, int],
+    ignored: IgnoredSummary | None = None,
+    given: Mapping[str, Mapping[str, int]] | None = None,
+) -> None:
+    """Refuse usable photos that no head can be trained or tested on, before any work is done.
+
+    Args:
+        counts: Number of usable photos of each label.
+        ignored: Ignored entries, which the error names.
+        given: Number of usable photos of each label in each split that the dataset gives, see `count_splits`; None if
+            splits are drawn.
 
     Raises:
-        DatasetError: There are fewer than two labels, or labels with too few photos, which are named.
+        DatasetError: There are fewer than two labels, labels with too few photos, which are named, or no test photos.
     """
     explained = ignored.explain() if ignored else ""
     if len(counts) < 2:
@@ -66,6 +72,9 @@ def check_labels(counts: Mapping[str, int], ignored: IgnoredSummary | None = Non
             f"The dataset has {found or 'no photos in folders'}, and a classifier needs two labels at least. Give a "
             f"folder that holds one folder a label with its photos inside: <dataset>/<label>/<photo>.jpg.{explained}"
         )
+    if given is not None:
+        _check_given(counts, given, explained)
+        return
     small = [f"{label!r} ({count})" for label, count in counts.items() if count < _LEAST]
     if small:
         raise DatasetError(
@@ -74,30 +83,17 @@ def check_labels(counts: Mapping[str, int], ignored: IgnoredSummary | None = Non
         )
 
 
-def check_split_folders(paths: Collection[str], folder: AnyPath, archive: str = "") -> None:
-    """Refuse a dataset whose first folders are splits, such as `train/` and `test/`, with the same folders in them.
-
-    They would become the labels. Folders of such names with different folders in them, or none, may be labels. The
-    error names the archive that the folder was extracted from, if there is one.
-
-    Raises:
-        DatasetError: The first folders are splits; names them, the folders that they share, and the remedy.
-    """
-    if not all(map(to_split, {path.partition("/")[0] for path in paths})):
-        return
-    below: dict[str, dict[str, str]] = defaultdict(dict)
-    for path in paths:
-        first, *deeper = path.split("/", 2)
-        # The last part is the photo.
-        below[first].update((to_label(name).casefold(), name) for name in deeper[:-1])
-    shared = {below[one][name] for one, two in combinations(below, 2) for name in below[one].keys() & below[two].keys()}
-    if shared:
-        # The training folder comes first.
-        splits = sorted(below, key=lambda name: (not name.lower().startswith("train"), name))
-        folder_of_labels = f"{splits[0]!r}, unpacked from it" if archive else f"{folder / splits[0]}"
+def _check_given(labels: Iterable[str], given: Mapping[str, Mapping[str, int]], explained: str) -> None:
+    training = {label: given.get(label, {}).get("train", 0) for label in labels}
+    small = [f"{label!r} ({count})" for label, count in training.items() if count < _LEAST_TRAINING]
+    if small:
         raise DatasetError(
-            f"{archive or folder} is divided into the splits {', '.join(map(repr, splits))} with the same folders in "
-            f"them ({first_of(list(map(repr, sorted(shared))), _NAMED_FOLDERS)}), so that the splits would become the "
-            f"labels. Give a folder that holds one folder a label, such as {folder_of_labels}: it is split anew. A "
-            "coming version reads such splits as they are."
+            f"Labels with fewer than {_LEAST_TRAINING} usable photos in the training split that the dataset gives: "
+            f"{first_of(small, _NAMED)}. Add training photos to them, or remove these labels from the other splits; "
+            "duplicates, photos under two labels, and photos that are in another split too, do not count." + explained
+        )
+    if not any(own.get("test") for own in given.values()):
+        raise DatasetError(
+            "The test split that the dataset gives has no usable photo. Add photos to it, or remove it: the splits are "
+            "drawn then." + explained
         )

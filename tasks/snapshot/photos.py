@@ -2,8 +2,8 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -16,14 +16,17 @@ from tasks.progress import Progress
 from tasks.shards.manifests import read_manifest
 from tasks.shards.schemas import SNAPSHOT, describe
 from tasks.snapshot.corrections import CorrectedPhotos, Corrections
+from tasks.snapshot.given_splits import GivenSplits, settle_splits
 from tasks.snapshot.hashes import Hashed, drop_hashes, drop_racy, hash_files, recall, tabulate_files
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.snapshot.labels import check_split_folders, to_label
+from tasks.snapshot.labels import to_label
 from tasks.snapshot.layouts import photos_root
 from tasks.snapshot.listing import Listing, fingerprint_rows
 from tasks.snapshot.photo_rows import hash_rows
-from tasks.snapshot.photo_rules import UNREADABLE
+from tasks.snapshot.photo_rules import OUTSIDE, UNREADABLE
+from tasks.snapshot.row_reader import are_rows
 from tasks.snapshot.sizes import check_size
+from tasks.snapshot.split_folders import find_split_folders, is_labelled, label_by_folder, label_folders
 from tasks.snapshot.walk import list_unread, read_unclear
 from tasks.storage.errors import DamagedError
 from tasks.storage.files import local
@@ -37,8 +40,8 @@ class Snapshot:
     #: The version of the dataset: first 16 hex digits of the sha256 over its sorted (path, label, sha256) rows, which
     #: also have the split if the dataset gives any.
     key: str
-    #: Columns of `SNAPSHOT`, sorted by path. `label` is the name of the first folder in Unicode's form NFC, or that of
-    #: a correction; `path` keeps the form of the file. `duplicate_of` is the smallest path with the same bytes under
+    #: Columns of `SNAPSHOT`, sorted by path. `label` is the name of the label's folder in Unicode's form NFC, or that
+    #: of a correction; `path` keeps the form of the file. `duplicate_of` is the smallest path with the same bytes under
     #: the same label, null for that photo itself. `conflict` is true if the same bytes are under two labels or more;
     #: such a photo can be a duplicate within its label as well.
     table: pa.Table
@@ -48,6 +51,8 @@ class Snapshot:
     hashed: int  #: Number of files that were read; the hashes of the others were known.
     files: pa.Table  #: Likewise: all files, with those of excluded photos.
     corrected: CorrectedPhotos | None  #: The corrected photos; None without corrections.
+    given: GivenSplits | None = None  #: The splits that the dataset gives; None if they are drawn.
+    split_folders: Mapping[str, str] = field(default_factory=dict)  #: Splits of the first folders, if they are splits.
 
     @property
     def photos(self) -> int:
@@ -72,8 +77,10 @@ class Snapshot:
     @property
     def merged_labels(self) -> dict[str, list[str]]:
         """Folders of each label that has several, whose names differ only in their form of Unicode."""
+        if are_rows(self.table["path"].slice(0, 1).to_pylist()):
+            return {}
         folders = defaultdict(list)
-        for folder in sorted(pc.unique(_first_folder(self.table["path"])).to_pylist()):
+        for folder in sorted(pc.unique(label_folders(self.table["path"], self.split_folders)).to_pylist()):
             folders[to_label(folder)].append(folder)
         return {label: names for label, names in folders.items() if len(names) > 1}
 
@@ -82,10 +89,11 @@ def take_snapshot(
     root: AnyPath,
     known: pa.Table | None,
     progress: Progress,
-    archive: str = "",
     corrections: Corrections | None = None,
 ) -> Snapshot:
-    """Take a snapshot of a folder `<label>/**/<file>`, or of Parquet files; nothing in it is changed.
+    """Take a snapshot of a folder `<label>/**/<file>` or `<split>/<label>/**/<file>`, or of Parquet files.
+
+    Nothing in it is changed.
 
     Files whose size and version are known are not read again. A file that vanishes meanwhile has no row; one that
     cannot be read has none either, is counted as ignored and logged.
@@ -94,12 +102,12 @@ def take_snapshot(
         root: The folder, or one Parquet file.
         known: Hashes that the last snapshot left, columns of `HASHES` or `ROW_HASHES`; None if there are none.
         progress: Advances by the files that are read.
-        archive: Location of the archive that the folder was extracted from, for errors; empty if there is none.
         corrections: Corrections of labels; None if there are none.
 
     Raises:
-        DatasetError: The folder or one below it cannot be read, has more photos than a snapshot can, or is divided into
-            splits, which are no labels; or a Parquet file is damaged, or has no images or labels.
+        DatasetError: The folder or one below it cannot be read, has more photos than a snapshot can, has two
+            folders of the same split, or gives splits but no photos to train on; or a Parquet file is damaged, or has
+            no images or labels.
         SettingError: A correction gives a label that no photo has.
     """
     moment_ns = time.time_ns()
@@ -107,9 +115,10 @@ def take_snapshot(
     if listing.unclear:
         keys = recall(tabulate_files(listing.unclear), known)
         listing = read_unclear(root, listing, {file for file, key in zip(listing.unclear, keys, strict=True) if key})
-    labelled, hashed = _hash_photos(photos_root(root), listing, known, progress, archive)
+    labelled, hashed, splits = _hash_photos(photos_root(root), listing, known, progress)
     corrected = corrections.apply(labelled) if corrections else None
-    table = _mark_repeats(corrected.table if corrected else labelled)
+    settled = settle_splits(corrected.table if corrected else labelled)
+    table = _mark_repeats(settled.table)
     key = _snapshot_key(table)
     hashes = drop_racy(hashed.table, listing.tables if listing.is_parquet else listing.files, moment_ns)
     used = (hashed.table if listing.is_parquet else labelled)["path"].to_pylist()
@@ -122,25 +131,34 @@ def take_snapshot(
         hashed=hashed.read,
         files=hashed.table,
         corrected=corrected,
+        given=settled.given,
+        split_folders=splits,
     )
 
 
 def _hash_photos(
-    root: AnyPath, listing: Listing, known: pa.Table | None, progress: Progress, archive: str
-) -> tuple[pa.Table, Hashed]:
-    """Hash photos; returns them with their labels, and all hashes. Ignored photos are added to the listing's."""
+    root: AnyPath, listing: Listing, known: pa.Table | None, progress: Progress
+) -> tuple[pa.Table, Hashed, dict[str, str]]:
+    """Hash photos, and add those that are left out to the ignored ones of the listing.
+
+    Returns:
+        The photos with their labels and splits, all hashes, and the splits of the first folders.
+    """
     if listing.is_parquet:
         rows = hash_rows(root, listing.tables, known, progress)
         for path, reason in rows.ignored:
             listing.ignored.add(path, reason)
-        return rows.photos.filter(rows.photos["label"].is_valid()), Hashed(rows.known, rows.read, ())
+        return rows.photos.filter(rows.photos["label"].is_valid()), Hashed(rows.known, rows.read, ()), {}
     paths = [file.path for file in listing.files]
     check_size(root, len(paths), sum(len(path.encode()) for path in paths))
-    check_split_folders(paths, root, archive)
-    hashed = hash_files(root, listing.files, known, progress)
+    splits = find_split_folders(paths)
+    files = [file for file in listing.files if is_labelled(file.path, splits)]
+    for path in sorted(set(paths) - {file.path for file in files}):
+        listing.ignored.add(path, OUTSIDE)
+    hashed = hash_files(root, files, known, progress)
     for path in hashed.unreadable:
         listing.ignored.add(path, UNREADABLE)
-    return _label_by_folder(hashed.table), hashed
+    return label_by_folder(hashed.table, splits), hashed, splits
 
 
 def read_snapshot(root: DataRoot, key: str) -> pa.Table:
@@ -194,12 +212,6 @@ def _snapshot_key(table: pa.Table) -> str:
     return fingerprint_rows(zip(*(column.to_pylist() for column in columns), strict=True))
 
 
-def _label_by_folder(hashes: pa.Table) -> pa.Table:
-    """Add the columns `label` and `split` to hashes: the name of the first folder in Unicode's form NFC, and null."""
-    labelled = hashes.append_column("label", pc.utf8_normalize(_first_folder(hashes["path"]), form="NFC"))
-    return labelled.append_column("split", pa.nulls(hashes.num_rows, pa.string()))
-
-
 def _mark_repeats(labelled: pa.Table) -> pa.Table:
     """Make the table of a snapshot, with its duplicates and conflicts, of labelled hashes sorted by path."""
     path, label = (labelled[name].combine_chunks() for name in ("path", "label"))
@@ -212,10 +224,6 @@ def _mark_repeats(labelled: pa.Table) -> pa.Table:
     conflict = pa.array(labels_of_content[content] > 1)
     columns = [labelled["sha256"], path, label, labelled["bytes"], duplicate_of, conflict, labelled["split"]]
     return pa.table(columns, schema=SNAPSHOT)
-
-
-def _first_folder(path: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    return pc.list_element(pc.split_pattern(path, "/", max_splits=1), 0)
 
 
 def _encode(values: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], int]:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import luigi
@@ -15,7 +16,6 @@ from tasks.download.source_fallback import (
     describe_fallback,
     fall_back,
     last_snapshot,
-    shown_location,
     stored_settings,
     unreachable_cause,
 )
@@ -147,25 +147,28 @@ class TakeSnapshot(RunStageTask):
             from tasks.snapshot.photos import take_snapshot
 
         corrections = read_corrections(to_path(self.corrections)) if self.corrections else None
-        archive = "" if self.dataset.kind == "folder" else shown_location(self.dataset)
-        return take_snapshot(self.source(), read_hashes(self._hashes()), progress, archive, corrections)
+        return take_snapshot(self.source(), read_hashes(self._hashes()), progress, corrections)
 
     def _publish(self, snapshot: "Snapshot", last: LastSnapshot | None) -> StageResult:
         """Check and publish a snapshot."""
         from tasks.shards.parquet import publish_parquet
-        from tasks.snapshot.photos import read_snapshot
+        from tasks.snapshot.given_splits import count_splits
+        from tasks.snapshot.photos import read_snapshot, usable
         from tasks.snapshot.shrink_guard import check_shrink
 
         if last is not None:
             check_shrink(read_snapshot(self.root, last.manifest.key), snapshot.files, self.max_shrink, last.photos_of)
         publish_parquet(self._hashes(), snapshot.hashes)
-        check_labels(snapshot.labels, ignored=snapshot.ignored)
+        given = count_splits(usable(snapshot.table)) if snapshot.given else None
+        check_labels(snapshot.labels, snapshot.ignored, given)
         publish_parquet(self.root.snapshot(snapshot.key), snapshot.table)
         state = source_state(self.dataset) if self.dataset.kind != "folder" else snapshot.state
         corrected = snapshot.corrected
         details = {
             "state": _with_corrections(state, corrected.corrections.digest) if corrected else state,
             "labels": snapshot.labels,
+            # Without given splits, the record stays as that of earlier versions.
+            **({"given_splits": asdict(snapshot.given)} if snapshot.given else {}),
             "merged_labels": snapshot.merged_labels,
             "duplicates": snapshot.duplicates,
             "conflicts": snapshot.conflicts,

@@ -104,9 +104,9 @@ def load_pictured(snapshot: str, decoded: Manifest, settings: DecodeSettings, ro
 
 
 def label_photos(table: pa.Table) -> LabelledPhotos:
-    """Split photos, given the columns `sha256`, `path` and `label`, and index their labels."""
+    """Split photos, given the columns `sha256`, `path`, `label` and `split`, and index their labels."""
     names = table.column("label")
     labels = sorted(pc.unique(names).to_pylist())
     truth = pc.index_in(names, value_set=pa.array(labels, pa.string())).to_numpy().astype(np.int64)
-    sha256, paths = (table.column(name).to_pylist() for name in ("sha256", "path"))
-    return LabelledPhotos(sha256, paths, tuple(labels), truth, assign_splits(sha256, names.to_pylist()))
+    sha256, paths, given = (table.column(name).to_pylist() for name in ("sha256", "path", "split"))
+    return LabelledPhotos(sha256, paths, tuple(labels), truth, assign_splits(sha256, names.to_pylist(), given))

@@ -6,10 +6,18 @@ import pytest
 from tasks.decode.rejected_rows import check_left, check_missing, missing_photos
 from tasks.decode.rejections import MissingPhoto
 from tasks.errors import DatasetError
+from tasks.shards.schemas import SNAPSHOT
+from tests.support.data_root import snapshot_row
 
 
 def missing(count: int) -> list[MissingPhoto]:
     return [MissingPhoto(f"daisy/{number:02d}.jpg", "damaged", "The file is damaged.") for number in range(count)]
+
+
+def left(**labels: int) -> pa.Table:
+    """Photos of a snapshot that have a picture, by the number of each label."""
+    paths = [f"{label}/{number}.jpg" for label, count in labels.items() for number in range(count)]
+    return pa.Table.from_pylist([snapshot_row(number, path) for number, path in enumerate(paths)], SNAPSHOT)
 
 
 @pytest.mark.parametrize(("count", "wanted", "most"), [(0, 0, 0.0), (5, 100, 0.05), (100, 100, 1.0)])
@@ -29,9 +37,21 @@ def test_beyond_the_limit_reasons_are_counted_and_the_first_photos_listed() -> N
 
 
 def test_a_label_with_fewer_than_three_photos_left_is_named_with_what_cannot_be_decoded() -> None:
-    check_left({"daisy": 3, "roses": 3}, missing(4))
-    with pytest.raises(DatasetError, match=r"(?s)'daisy' \(2\).*daisy/00.jpg: The file is damaged"):
-        check_left({"daisy": 2, "roses": 3}, missing(1))
+    labels = ["daisy", "roses"]
+    check_left(left(daisy=3, roses=3), labels, missing(4))
+    for count, photos in ((2, left(daisy=2, roses=3)), (0, left(roses=3))):
+        with pytest.raises(DatasetError, match=rf"(?s)'daisy' \({count}\).*daisy/00.jpg: The file is damaged"):
+            check_left(photos, labels, missing(1))
+
+
+def test_of_given_splits_training_photos_of_each_label_and_a_test_photo_must_be_left() -> None:
+    splits = ["train", "train", "test", "train", "train"]
+    photos = left(daisy=3, roses=2).set_column(6, "split", pa.array(splits))
+    check_left(photos, ["daisy", "roses"], missing(1))
+    for lost, error in ((0, r"training split .* 'daisy' \(1\)"), (2, "test split .* has no usable photo")):
+        rest = pa.concat_tables([photos.slice(0, lost), photos.slice(lost + 1)])
+        with pytest.raises(DatasetError, match=rf"(?s){error}.*daisy/00.jpg: The file is damaged"):
+            check_left(rest, ["daisy", "roses"], missing(1))
 
 
 def test_photos_are_listed_by_the_paths_that_the_snapshot_knows() -> None:

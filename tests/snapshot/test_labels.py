@@ -1,7 +1,5 @@
-"""Labels: two forms of Unicode, changes between runs, too few photos, and splits that would become labels."""
+"""Labels: two forms of Unicode, changes between runs, and too few photos."""
 
-import datetime as dt
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,14 +8,11 @@ import pytest
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.progress import NullProgress
-from tasks.snapshot.labels import check_labels, check_split_folders, describe_merge, label_changes
+from tasks.snapshot.labels import check_labels, describe_merge, label_changes
 from tasks.snapshot.photos import Snapshot, take_snapshot
-from tests.download.archive_files import take_snapshot as run_snapshot
 from tests.snapshot.photo_files import put, put_numbered
-from tests.support.progress import Tally
 
 ONE, TWO = "caf\u00e9", "cafe\u0301"
-SPLITS = {f"{split}/{label}/{split}.jpg": b"x" for split in ("train", "val", "test") for label in ("cats", "dogs")}
 
 
 def take(folder: AnyPath, *labels: str) -> Snapshot:
@@ -100,64 +95,22 @@ def test_too_few_labels_or_photos_are_refused_with_the_labels_and_the_layout(
 
 
 @pytest.mark.parametrize(
-    "splits",
+    ("given", "error"),
     [
-        ("train", "test"),
-        ("train", "val", "test"),
-        ("Training", "Validation", "Testing"),
-        ("TRAIN", "VALID"),
-        ("train", "dev", "eval"),
-        ("val", "test"),
-        ("training_set", "test_set"),
-        ("train-images", "holdout"),
+        (
+            {"cats": {"train": 2, "test": 9}, "dogs": {"train": 1, "validation": 5}},
+            r"training split .*: 'dogs' \(1\)\. Add",
+        ),
+        ({"cats": {"train": 2}}, r"training split .*: 'dogs' \(0\)\. Add"),
+        ({"cats": {"train": 2}, "dogs": {"train": 2, "validation": 3}}, "test split .* has no usable photo"),
     ],
 )
-def test_splits_with_the_same_folders_in_them_are_refused(splits: tuple[str, ...]) -> None:
-    paths = [f"{split}/{label}/1.jpg" for split in splits for label in ("cats", "dogs")]
-    with pytest.raises(DatasetError, match=r"with the same folders in them \('cats', 'dogs'\)"):
-        check_split_folders(paths, Path("pets"))
-
-
-@pytest.mark.parametrize(
-    "paths",
-    [
-        ["train/steam/1.jpg", "train/diesel/2.jpg", "test/maths/3.jpg"],
-        ["train/1.jpg", "test/1.jpg", "validation/1.jpg"],
-        ["train/cats/1.jpg", "test/1.jpg"],
-        ["train/cats/1.jpg", "train/dogs/2.jpg"],
-        ["train/old/1.jpg", "bus/old/2.jpg", "test/old/3.jpg"],
-        ["cats/train/1.jpg", "dogs/train/2.jpg"],
-        ["trainers/new/1.jpg", "tests/new/2.jpg"],
-        [],
-    ],
-)
-def test_labels_that_are_called_like_splits_are_labels(paths: list[str]) -> None:
-    check_split_folders(paths, Path("vehicles"))
-
-
-def test_folders_that_differ_in_case_or_in_the_form_of_unicode_alone_are_the_same() -> None:
-    with pytest.raises(DatasetError, match="so that the splits would become the labels"):
-        check_split_folders(["train/Caf\u00e9/1.jpg", "test/cafe\u0301/1.jpg"], Path("places"))
-
-
-@pytest.mark.parametrize("where", ["tmp_path", "remote_folder"])
-def test_the_error_names_the_splits_and_the_folder_to_give_before_anything_is_hashed(
-    where: str, request: pytest.FixtureRequest
+def test_given_splits_that_no_head_can_be_trained_or_tested_on_are_refused(
+    given: Mapping[str, Mapping[str, int]], error: str
 ) -> None:
-    folder = put(request.getfixturevalue(where), SPLITS)
-    with pytest.raises(DatasetError) as caught:
-        take_snapshot(folder, None, progress := Tally())
-    assert str(caught.value) == (
-        f"{folder} is divided into the splits 'train', 'test', 'val' with the same folders in them ('cats', 'dogs'), "
-        "so that the splits would become the labels. Give a folder that holds one folder a label, such as "
-        f"{folder / 'train'}: it is split anew. A coming version reads such splits as they are."
-    )
-    assert progress.total == -1
-    assert set(take_snapshot(folder / "train", None, progress).labels) == {"cats", "dogs"}
+    with pytest.raises(DatasetError, match=error):
+        check_labels({"cats": 9, "dogs": 9}, given=given)
 
 
-def test_splits_in_an_archive_are_refused_and_the_archive_is_named(tmp_path: Path) -> None:
-    put(tmp_path / "pets", SPLITS)
-    archive = shutil.make_archive(str(tmp_path / "pets"), "zip", tmp_path / "pets")
-    with pytest.raises(DatasetError, match=f"^{archive} is divided into .*, such as 'train', unpacked from it"):
-        run_snapshot(tmp_path / "data", archive, dt.date(2026, 3, 1))
+def test_a_label_may_be_missing_from_the_given_test_split() -> None:
+    check_labels({"cats": 3, "dogs": 2}, given={"cats": {"train": 2, "test": 1}, "dogs": {"train": 2}})

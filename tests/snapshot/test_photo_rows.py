@@ -190,7 +190,7 @@ def test_a_split_is_that_of_the_name_of_the_file_or_of_the_nearest_folder(path: 
 def test_a_column_of_splits_counts_more_than_the_name_of_the_file(tmp_path: Path) -> None:
     table = image_table([*two_images(), {"bytes": b"3"}], label=["x"] * 3, split=["val", "test", None])
     put(tmp_path, {"train.parquet": parquet(table)})
-    assert [split for (split,) in rows_of(take(tmp_path), "split")] == ["validation", "test", None]
+    assert [split for (split,) in rows_of(take(tmp_path), "split")] == ["validation", "test", "train"]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from tasks.shards.parquet import publish_parquet
 from tasks.shards.schemas import SNAPSHOT
 from tasks.snapshot.hashes import HASHES, read_hashes
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.snapshot.photos import Snapshot, _label_by_folder, _mark_repeats, count_labels, take_snapshot, usable
+from tasks.snapshot.photos import Snapshot, _mark_repeats, count_labels, take_snapshot, usable
+from tasks.snapshot.split_folders import label_by_folder
 from tests.snapshot.aging import recalling_new_files
 from tests.snapshot.photo_files import put
 
@@ -171,7 +172,7 @@ def test_duplicates_and_conflicts_are_those_of_a_naive_comparison(photos: list[t
     paths = sorted(f"{label}/{number:02}" for number, (label, _) in enumerate(photos))
     contents = {path: photos[int(path[2:])][1] for path in paths}
     hashes = [paths, [1] * len(paths), ["2"] * len(paths), [contents[path] for path in paths]]
-    table = _mark_repeats(_label_by_folder(pa.table(hashes, schema=HASHES)))
+    table = _mark_repeats(label_by_folder(pa.table(hashes, schema=HASHES), {}))
 
     first: dict[tuple[str, str], str] = {}
     labels = defaultdict(set)
