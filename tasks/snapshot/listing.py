@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from tasks.keys import KEY_LENGTH
 from tasks.snapshot.ignored import Ignored, IgnoredSummary
-from tasks.snapshot.photo_rules import PHOTO, kind_by_suffix
+from tasks.snapshot.photo_rules import NOT_A_PHOTO, PHOTO, kind_by_suffix
 
 
 class PhotoFile(NamedTuple):
@@ -38,6 +39,15 @@ class Listing:
     def is_parquet(self) -> bool:
         """Whether the photos are the rows of Parquet files."""
         return bool(self.tables) and not self.files
+
+    def settle(self) -> "Listing":
+        """Count Parquet files beside photos as ignored."""
+        if not self.files or not self.tables:
+            return self
+        ignored = deepcopy(self.ignored)
+        for table in self.tables:
+            ignored.add(table.path, NOT_A_PHOTO)
+        return replace(self, ignored=ignored, tables=())
 
     def summarise_ignored(self) -> IgnoredSummary:
         """Summarise the ignored entries."""

@@ -112,9 +112,11 @@ def take_snapshot(
     """
     moment_ns = time.time_ns()
     listing = list_unread(root)
+    state = listing.state()
     if listing.unclear:
         keys = recall(tabulate_files(listing.unclear), known)
         listing = read_unclear(root, listing, {file for file, key in zip(listing.unclear, keys, strict=True) if key})
+    listing = listing.settle()
     labelled, hashed, splits = _hash_photos(photos_root(root), listing, known, progress)
     corrected = corrections.apply(labelled) if corrections else None
     settled = settle_splits(corrected.table if corrected else labelled)
@@ -126,7 +128,7 @@ def take_snapshot(
         key=key,
         table=table.cast(describe(SNAPSHOT, "snapshot", key, {})),
         hashes=hashes.cast(describe(hashes.schema, "snapshot", key, {})),
-        state=listing.state(),
+        state=state,
         ignored=listing.ignored.summarise(used),
         hashed=hashed.read,
         files=hashed.table,

@@ -3,9 +3,9 @@
 import errno
 import os
 import stat
-from collections.abc import Container, Sequence
+from collections.abc import Container
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +41,7 @@ def list_files(root: AnyPath, *, labelled: bool = True) -> Listing:
     Raises:
         DatasetError: The folder is missing or is a file, a folder below it cannot be read, or the store is unreachable.
     """
-    return read_unclear(root, list_unread(root, labelled=labelled))
+    return read_unclear(root, list_unread(root, labelled=labelled)).settle()
 
 
 def list_unread(root: AnyPath, *, labelled: bool = True) -> Listing:
@@ -54,8 +54,7 @@ def read_unclear(root: AnyPath, listing: Listing, known: Container[PhotoFile] = 
     """Read the first bytes of the unclear objects of a listing, but for those that are known to be photos.
 
     Returns:
-        The listing with all photos; `unclear` holds the other objects, which are counted as ignored. So are Parquet
-        files beside photos.
+        The listing with all photos; `unclear` holds the other objects, which are counted as ignored.
 
     Raises:
         DatasetError: The store is unreachable.
@@ -73,15 +72,7 @@ def read_unclear(root: AnyPath, listing: Listing, known: Container[PhotoFile] = 
                 ignored.add(file.path, reason)
     except StoreUnreachableError as exc:
         raise unreachable_store(exc) from exc
-    if not listing.files:
-        _ignore_tables(files, listing.tables, ignored)
-    return Listing(tuple(sorted(files)), ignored, tuple(sorted(others)), listing.tables)
-
-
-def _ignore_tables(files: Sequence[PhotoFile], tables: Sequence[PhotoFile], ignored: Ignored) -> None:
-    """Count Parquet files as ignored if there are photos beside them."""
-    for table in tables if files else ():
-        ignored.add(table.path, rules.NOT_A_PHOTO)
+    return replace(listing, files=tuple(sorted(files)), ignored=ignored, unclear=tuple(sorted(others)))
 
 
 def unreachable_store(exc: StoreUnreachableError) -> DatasetError:
@@ -110,7 +101,6 @@ class _Found:
     tables: list[PhotoFile] = field(default_factory=list)  #: Parquet files.
 
     def listing(self) -> Listing:
-        _ignore_tables(self.files, self.tables, self.ignored)
         files, unclear, tables = (tuple(sorted(each)) for each in (self.files, self.unclear, self.tables))
         return Listing(files, self.ignored, unclear, tables)
 
