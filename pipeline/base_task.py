@@ -141,6 +141,8 @@ class BaseTask(BackboneParameters):
             max_shrink=self.max_shrink,
             on_missing_source=self.on_missing_source,
             corrections=self.corrections,
+            labels=self.labels,
+            label_column=self.label_column,
         )
 
     @property

@@ -29,7 +29,7 @@ from tasks.runs.records import find_changes, read_record
 from tasks.serving.task import ServeChampion
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.snapshot.labels import describe_corrections
+from tasks.snapshot.labels import describe_corrections, describe_label_table
 from tasks.stage import StageTask
 
 #: By task, whether another process worked on the same dataset and date when this one began.
@@ -226,9 +226,10 @@ class RetrainFlowers(ModelTask):
 
 
 def _source_facts(snapshot: Manifest) -> dict[str, str]:
-    """The parameters by which a run used the last snapshot or corrected labels, for its report."""
-    unreached, corrections = (snapshot.details.get(name) for name in ("unreached", "corrections"))
+    """The parameters by which a run used the last snapshot, a table of labels or corrections, for its report."""
+    unreached, table, corrections = (snapshot.details.get(name) for name in ("unreached", "label_table", "corrections"))
     return {
+        **({"labels": "; ".join(describe_label_table(table))} if table else {}),
         **({"on_missing_source": f"use-last: {describe_fallback(unreached)}"} if unreached else {}),
         **({"corrections": f"{corrections['file']}: {describe_corrections(corrections)}"} if corrections else {}),
     }

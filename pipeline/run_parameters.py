@@ -65,6 +65,15 @@ class RunParameters(luigi.Task):
         description="CSV file with the columns sha256 or path, and label: the labels that photos get in place of their "
         "folders'; an empty label excludes a photo. python -m pipeline audit writes one to review.",
     )
+    labels: luigi.Parameter[str] = luigi.Parameter(
+        default="",
+        significant=False,
+        description="Table (CSV, JSON lines, Parquet) of the labels, with the columns file_name, path or sha256, and "
+        "label. By default metadata.csv, .jsonl or .parquet beside the photos, or else the folders.",
+    )
+    label_column: luigi.Parameter[str] = luigi.Parameter(
+        default="", significant=False, description="Column of the labels in that table; by default label."
+    )
     engine: ChoiceParameter = ChoiceParameter(
         *ENGINES,
         default="local",

@@ -10,7 +10,7 @@ from tasks.export.formats import explain_lacking, explain_untested
 from tasks.paths import AnyPath, to_path
 from tasks.runs.records import distinct_accuracy, find_changes
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.snapshot.labels import describe_corrections, describe_merge
+from tasks.snapshot.labels import describe_corrections, describe_label_table, describe_merge
 from tasks.storage.layout import DataRoot
 
 
@@ -143,7 +143,9 @@ def _labels(record: Mapping[str, Any]) -> list[str]:
     # Records of earlier versions lack them.
     details = record["stages"]["snapshot"]["details"]
     merged, corrections = details.get("merged_labels", {}), details.get("corrections")
+    label_table = details.get("label_table")
     return [
+        *(f"Label table     {line}" for line in (describe_label_table(label_table) if label_table else ())),
         *([f"Corrections     {describe_corrections(corrections)}"] if corrections else []),
         *([f"Labels          {'; '.join(told)} since the last run"] if told else []),
         *(f"Merged label    {describe_merge(label, folders)}" for label, folders in merged.items()),

@@ -109,9 +109,11 @@ def _ahead(step: PlanStep, photos: InputPhotos | None) -> RemainingWork:
 
 def _photos(known: KnownStages) -> InputPhotos | None:
     """The photos that a run would work on; None where they are still to be fetched."""
+    from tasks.snapshot.hashed_photos import list_labelled, select_labelled
     from tasks.snapshot.hashes import read_hashes, recall, tabulate_files
-    from tasks.snapshot.split_folders import find_split_folders, is_labelled
-    from tasks.snapshot.walk import list_files
+    from tasks.snapshot.label_tables import LabelSource
+    from tasks.snapshot.split_folders import find_split_folders
+    from tasks.snapshot.walk import list_unread
 
     snapshot = known.run.take_snapshot()
     if known.snapshot:
@@ -121,29 +123,32 @@ def _photos(known: KnownStages) -> InputPhotos | None:
         return None
     hashes = read_hashes(snapshot.manifest_path().with_name("hashes.parquet"))
     try:
-        listing = list_files(snapshot.source())
+        unread = list_unread(snapshot.source(), by_table=bool(snapshot.labels))
+        source = LabelSource(snapshot.labels, snapshot.label_column)
+        listing, table = list_labelled(snapshot.photos(), unread, source, hashes)
     except DatasetError:
         last = last_snapshot(known.root, snapshot.dataset.name, snapshot.date)
         if last is None or snapshot.on_missing_source == "fail":
             raise
         return _recorded(known.root, last.manifest.key)
     if listing.is_parquet:
-        return _rows(listing.tables, hashes, snapshot.photos())
-    splits = find_split_folders([file.path for file in listing.files])
-    files = tuple(file for file in listing.files if is_labelled(file.path, splits))
+        return _rows(listing.parquet_files, hashes, snapshot.photos(), None if table else snapshot.label_column)
+    splits = {} if table and table.names else find_split_folders([file.path for file in listing.files])
+    files = select_labelled(listing, table, splits)
     found = recall(tabulate_files(files), hashes)
     keys = pa.array({sha256 for sha256 in found if sha256}, pa.string())
     gone = set(hashes["path"].to_pylist() if hashes is not None else ()) - {file.path for file in files}
     return InputPhotos(keys, found.count(None), len(files), len(gone))
 
 
-def _rows(files: Sequence[PhotoFile], known: pa.Table | None, folder: AnyPath) -> InputPhotos:
-    """The photos of Parquet files."""
+def _rows(files: Sequence[PhotoFile], known: pa.Table | None, folder: AnyPath, label_column: str | None) -> InputPhotos:
+    """The photos of Parquet files, whose labels are in a column or, if that is None, in a table."""
     from tasks.snapshot.photo_rows import count_rows, recall_rows
 
-    rows, missing = recall_rows(files, known)
+    rows, missing = recall_rows(files, known, label_column)
     new = count_rows(folder, missing)
-    keys = pc.unique(rows["sha256"].filter(rows["label"].is_valid()))
+    used = pc.not_equal(rows["sha256"], "") if label_column is None else rows["label"].is_valid()
+    keys = pc.unique(rows["sha256"].filter(used))
     gone = 0 if known is None else known.num_rows - rows.num_rows - new
     return InputPhotos(keys, new, rows.num_rows + new, max(gone, 0))
 

@@ -104,7 +104,7 @@ def _hash(source: FolderState, hash_file: AnyPath, progress: Progress) -> pa.Tab
     """Hash the photos, reusing the hashes in a file; unreadable photos have no row."""
     files, known = source.listing.files, read_hashes(hash_file)
     if source.listing.is_parquet:
-        files = source.listing.tables
+        files = source.listing.parquet_files
         rows = hash_rows(photos_root(source.folder), files, known, progress, label_column=None)
         hashes, known = rows.photos, rows.known
         for path, reason in rows.ignored:

@@ -36,7 +36,9 @@ _WORDS = {
     rules.NO_IMAGE: _Words("row without an image", "rows without an image", "embed the images in the Parquet files"),
     rules.NO_LABEL: _Words("photo without a label", "photos without a label", "give them labels, or remove them"),
     rules.OUTSIDE: _Words(
-        "photo outside a label", "photos outside a label", "move into a folder named after the label"
+        "photo outside a label",
+        "photos outside a label",
+        "move into a folder named after the label, or give labels by --labels or metadata.csv",
     ),
     rules.RAW_PHOTO: _Words("raw photo", "raw photos", "convert to JPEG"),
     rules.SYSTEM_FILE: _Words("system file or folder", "system files or folders"),

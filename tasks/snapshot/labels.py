@@ -5,12 +5,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.errors import DatasetError, first_of
+from tasks.events import escape_control_characters
 from tasks.snapshot.ignored import IgnoredSummary
 
 #: Most labels that an error names.
 _NAMED = 10
 #: Fewest photos of a label, since each split needs one; and fewest training photos of one where splits are given.
 _LEAST, _LEAST_TRAINING = 3, 2
+
+_TABLE_WORDS = (
+    ("photos_without_row", "photo without a row", "photos without a row"),
+    ("photos_without_label", "photo with an empty label", "photos with an empty label"),
+    ("rows_without_photo", "row without a photo", "rows without a photo"),
+)
 
 
 def to_label(folder: str) -> str:
@@ -40,6 +47,23 @@ def describe_corrections(details: Mapping[str, Any]) -> str:
     return f"{told}; {lines:,} {matched} no photo, such as {'; '.join(details['unmatched_examples'])}"
 
 
+def describe_label_table(details: Mapping[str, Any]) -> list[str]:
+    """Describe the table that gave a snapshot its labels, and tables that were not used, in one line each."""
+    unused = [f"{escape_control_characters(each)}; folders give the labels" for each in details["unused"]]
+    if not details.get("tables"):
+        return unused
+    told = [f"{', '.join(details['tables'])}: {_rows(details['rows'])}"]
+    for name, one, several in _TABLE_WORDS:
+        if count := details[name]:
+            examples = ", ".join(map(escape_control_characters, details[f"{name}_examples"]))
+            told.append(f"{count:,} {one if count == 1 else several}, such as {examples}")
+    return ["; ".join(told), *(f"{escape_control_characters(each)}; it is not used" for each in details["unused"])]
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
 def label_changes(before: Mapping[str, int] | None, now: Mapping[str, int]) -> dict[str, list[str]]:
     """Find the labels, sorted, that are new or gone since an earlier date; none is new in the first run."""
     if before is None:
@@ -53,6 +77,7 @@ def check_labels(
     counts: Mapping[str, int],
     ignored: IgnoredSummary | None = None,
     given: Mapping[str, Mapping[str, int]] | None = None,
+    label_table: Mapping[str, Any] | None = None,
 ) -> None:
     """Refuse usable photos that no head can be trained or tested on, before any work is done.
 
@@ -61,16 +86,20 @@ def check_labels(
         ignored: Ignored entries, which the error names.
         given: Number of usable photos of each label in each split that the dataset gives, see `count_splits`; None if
             splits are drawn.
+        label_table: Facts about the table of labels, which the error describes; None if there is none.
 
     Raises:
         DatasetError: There are fewer than two labels, labels with too few photos, which are named, or no test photos.
     """
-    explained = ignored.explain() if ignored else ""
+    explained = "".join(f" {line}." for line in (describe_label_table(label_table) if label_table else ()))
+    explained += ignored.explain() if ignored else ""
     if len(counts) < 2:
         found = ", ".join(f"only the label {label!r} with photos: {count}" for label, count in counts.items())
         raise DatasetError(
             f"The dataset has {found or 'no photos in folders'}, and a classifier needs two labels at least. Give a "
-            f"folder that holds one folder a label with its photos inside: <dataset>/<label>/<photo>.jpg.{explained}"
+            "folder that holds one folder a label with its photos inside: <dataset>/<label>/<photo>.jpg; or put a "
+            "table with the columns file_name and label beside the photos, as metadata.csv, or give one with --labels."
+            + explained
         )
     if given is not None:
         _check_given(counts, given, explained)
@@ -79,7 +108,8 @@ def check_labels(
     if small:
         raise DatasetError(
             f"Labels with fewer than {_LEAST} usable photos: {first_of(small, _NAMED)}. Add photos to them or move "
-            f"their folders out of the dataset; duplicates, and photos under two labels, do not count.{explained}"
+            f"their folders or rows out of the dataset; duplicates, and photos under two labels, do not count."
+            + explained
         )
 
 

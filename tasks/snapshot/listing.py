@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tasks.keys import KEY_LENGTH
 from tasks.snapshot.ignored import Ignored, IgnoredSummary
-from tasks.snapshot.photo_rules import NOT_A_PHOTO, PHOTO, kind_by_suffix
+from tasks.snapshot.photo_rules import NOT_A_PHOTO, OUTSIDE, PHOTO, kind_by_suffix
 
 
 class PhotoFile(NamedTuple):
@@ -32,35 +32,50 @@ class Listing:
     ignored: Ignored = field(default_factory=Ignored)  #: Ignored entries, by reason.
     #: Objects of a store whose names do not tell their kind: not read yet, or read and no photos.
     unclear: tuple[PhotoFile, ...] = ()
+    #: Files whose names and places are those of tables of labels, see `photo_rules.is_label_table`.
+    label_tables: tuple[PhotoFile, ...] = ()
     #: Parquet files, whose rows are the photos if there are no files of photos.
-    tables: tuple[PhotoFile, ...] = ()
+    parquet_files: tuple[PhotoFile, ...] = ()
 
     @property
     def is_parquet(self) -> bool:
         """Whether the photos are the rows of Parquet files."""
-        return bool(self.tables) and not self.files
+        return bool(self.parquet_files) and not self.files
 
     def settle(self) -> "Listing":
         """Count Parquet files beside photos as ignored."""
-        if not self.files or not self.tables:
+        if not self.files or not self.parquet_files:
             return self
         ignored = deepcopy(self.ignored)
-        for table in self.tables:
-            ignored.add(table.path, NOT_A_PHOTO)
-        return replace(self, ignored=ignored, tables=())
+        for file in self.parquet_files:
+            ignored.add(file.path, NOT_A_PHOTO)
+        return replace(self, ignored=ignored, parquet_files=())
 
     def summarise_ignored(self) -> IgnoredSummary:
         """Summarise the ignored entries."""
         return self.ignored.summarise(file.path for file in self.files)
 
+    def inside_folders(self) -> "Listing":
+        """Leave out photos directly in the folder, as outside any label, and files called as tables of labels are."""
+        ignored = deepcopy(self.ignored)
+        for file in self.files:
+            if "/" not in file.path:
+                ignored.add(file.path, OUTSIDE)
+        unread = [file for file in self.unclear if "/" not in file.path]
+        for file in (*unread, *self.label_tables):
+            ignored.add(file.path, NOT_A_PHOTO)
+        files, unclear = (tuple(file for file in own if "/" in file.path) for own in (self.files, self.unclear))
+        return replace(self, files=files, ignored=ignored, unclear=unclear, label_tables=())
+
     def state(self) -> str:
         """Fingerprint all paths, sizes and versions: photos of the same state need not be read again.
 
-        Unclear objects count too, whether they have been read or not. Parquet files do unless a file beside them is a
-        photo by its name.
+        Unclear objects count too, whether they have been read or not, and so do tables of labels. Parquet files
+        do unless a file beside them is a photo by its name.
         """
-        tables = () if any(kind_by_suffix(file.path) == PHOTO for file in self.files) else self.tables
-        files = sorted((*self.files, *self.unclear, *tables)) if self.unclear or tables else self.files
+        parquet = () if any(kind_by_suffix(file.path) == PHOTO for file in self.files) else self.parquet_files
+        others = (*self.unclear, *self.label_tables, *parquet)
+        files = sorted((*self.files, *others)) if others else self.files
         return fingerprint_rows((file.path, str(file.size), file.version) for file in files)
 
 

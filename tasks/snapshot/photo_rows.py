@@ -254,5 +254,6 @@ def _check_labelled(root: AnyPath, sources: Sequence[_Source], photos: pa.Table)
         return
     raise DatasetError(
         f"None of the photos in the Parquet files in {root} has a label. {sources[0].file.path} has "
-        f"{describe_columns(sources[0].schema)}. Name that of the labels by --label-column."
+        f"{describe_columns(sources[0].schema)}. Name that of the labels by --label-column, or give a table of labels "
+        "with --labels."
     )

@@ -56,6 +56,21 @@ _SYSTEM_PATTERN = re.compile(
 _RECYCLE_BIN = "RECYCLER"
 
 
+#: Names of the tables of labels that lie beside photos, as Hugging Face's ImageFolder reads them.
+LABEL_TABLES = frozenset({"metadata.csv", "metadata.jsonl", "metadata.parquet"})
+
+
+def is_label_table(path: str) -> bool:
+    """Whether a file is called as a table of labels, and lies in the dataset's folder or in that of a split."""
+    folder, _, name = path.rpartition("/")
+    if name not in LABEL_TABLES or not folder:
+        return name in LABEL_TABLES
+    # It imports Arrow, which a run with nothing to do should not need.
+    from tasks.snapshot.given_splits import to_split  # noqa: PLC0415
+
+    return to_split(folder) is not None
+
+
 def ignored_by_name(name: str) -> str | None:
     """Reason to ignore a file, or a folder with everything below it, by its name; None without a reason."""
     if name.startswith("."):

@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,17 +18,16 @@ from tasks.shards.manifests import read_manifest
 from tasks.shards.schemas import SNAPSHOT, describe
 from tasks.snapshot.corrections import CorrectedPhotos, Corrections
 from tasks.snapshot.given_splits import GivenSplits, settle_splits
-from tasks.snapshot.hashes import Hashed, drop_hashes, drop_racy, hash_files, recall, tabulate_files
+from tasks.snapshot.hashed_photos import hash_photo_rows, hash_photos, list_labelled
+from tasks.snapshot.hashes import drop_hashes, drop_racy
 from tasks.snapshot.ignored import IgnoredSummary
+from tasks.snapshot.label_tables import BESIDE, LabelSource
 from tasks.snapshot.labels import to_label
 from tasks.snapshot.layouts import photos_root
-from tasks.snapshot.listing import Listing, fingerprint_rows
-from tasks.snapshot.photo_rows import hash_rows
-from tasks.snapshot.photo_rules import OUTSIDE, UNREADABLE
+from tasks.snapshot.listing import fingerprint_rows
 from tasks.snapshot.row_reader import are_rows
-from tasks.snapshot.sizes import check_size
-from tasks.snapshot.split_folders import find_split_folders, is_labelled, label_by_folder, label_folders
-from tasks.snapshot.walk import list_unread, read_unclear
+from tasks.snapshot.split_folders import label_folders
+from tasks.snapshot.walk import list_unread
 from tasks.storage.errors import DamagedError
 from tasks.storage.files import local
 from tasks.storage.layout import DataRoot
@@ -49,8 +49,11 @@ class Snapshot:
     state: str  #: Fingerprint of all paths, sizes and versions.
     ignored: IgnoredSummary  #: Ignored entries of the folder, by reason.
     hashed: int  #: Number of files that were read; the hashes of the others were known.
-    files: pa.Table  #: Likewise: all files, with those of excluded photos.
+    #: Likewise: all files, with those of excluded photos, but without those that a table gives no label.
+    files: pa.Table
     corrected: CorrectedPhotos | None  #: The corrected photos; None without corrections.
+    label_table: Mapping[str, Any] | None = None  #: Facts about the table of labels, see `describe_label_table`.
+    labels_digest: str = ""  #: Hash of the bytes of the file of `--labels`; empty without one.
     given: GivenSplits | None = None  #: The splits that the dataset gives; None if they are drawn.
     split_folders: Mapping[str, str] = field(default_factory=dict)  #: Splits of the first folders, if they are splits.
 
@@ -80,6 +83,8 @@ class Snapshot:
         if are_rows(self.table["path"].slice(0, 1).to_pylist()):
             return {}
         folders = defaultdict(list)
+        if self.label_table and self.label_table.get("tables"):
+            return {}
         for folder in sorted(pc.unique(label_folders(self.table["path"], self.split_folders)).to_pylist()):
             folders[to_label(folder)].append(folder)
         return {label: names for label, names in folders.items() if len(names) > 1}
@@ -90,10 +95,11 @@ def take_snapshot(
     known: pa.Table | None,
     progress: Progress,
     corrections: Corrections | None = None,
+    labels: LabelSource = BESIDE,
 ) -> Snapshot:
-    """Take a snapshot of a folder `<label>/**/<file>` or `<split>/<label>/**/<file>`, or of Parquet files.
+    """Take a snapshot of a folder `<label>/**/<file>`, `<split>/<label>/**/<file>`, or with a table of labels.
 
-    Nothing in it is changed.
+    Or of Parquet files with a column of images. Nothing in the folder is changed.
 
     Files whose size and version are known are not read again. A file that vanishes meanwhile has no row; one that
     cannot be read has none either, is counted as ignored and logged.
@@ -103,64 +109,41 @@ def take_snapshot(
         known: Hashes that the last snapshot left, columns of `HASHES` or `ROW_HASHES`; None if there are none.
         progress: Advances by the files that are read.
         corrections: Corrections of labels; None if there are none.
+        labels: The parameters that name a table of labels.
 
     Raises:
         DatasetError: The folder or one below it cannot be read, has more photos than a snapshot can, has two
             folders of the same split, or gives splits but no photos to train on; or a Parquet file is damaged, or has
             no images or labels.
-        SettingError: A correction gives a label that no photo has.
+        SettingError: A correction gives a label that no photo has, or the table of labels cannot be used.
     """
     moment_ns = time.time_ns()
-    listing = list_unread(root)
-    state = listing.state()
-    if listing.unclear:
-        keys = recall(tabulate_files(listing.unclear), known)
-        listing = read_unclear(root, listing, {file for file, key in zip(listing.unclear, keys, strict=True) if key})
-    listing = listing.settle()
-    labelled, hashed, splits = _hash_photos(photos_root(root), listing, known, progress)
+    unread, folder = list_unread(root, by_table=bool(labels.file)), photos_root(root)
+    listing, label_table = list_labelled(folder, unread, labels, known)
+    if listing.is_parquet:
+        photos = hash_photo_rows(folder, listing, label_table or labels.column, known, progress)
+    else:
+        photos = hash_photos(folder, listing, label_table, known, progress)
+    labelled, hashed = photos.labelled, photos.hashed
     corrected = corrections.apply(labelled) if corrections else None
     settled = settle_splits(corrected.table if corrected else labelled)
     table = _mark_repeats(settled.table)
     key = _snapshot_key(table)
-    hashes = drop_racy(hashed.table, listing.tables if listing.is_parquet else listing.files, moment_ns)
-    used = (hashed.table if listing.is_parquet else labelled)["path"].to_pylist()
+    hashes = drop_racy(hashed.table, listing.parquet_files if listing.is_parquet else listing.files, moment_ns)
     return Snapshot(
         key=key,
         table=table.cast(describe(SNAPSHOT, "snapshot", key, {})),
         hashes=hashes.cast(describe(hashes.schema, "snapshot", key, {})),
-        state=state,
-        ignored=listing.ignored.summarise(used),
+        state=unread.state(),
+        ignored=listing.ignored.summarise(hashed.table["path"].to_pylist()),
         hashed=hashed.read,
-        files=hashed.table,
+        files=labelled if photos.has_table else hashed.table,
         corrected=corrected,
+        label_table=photos.label_table,
+        labels_digest=label_table.digest if label_table else "",
         given=settled.given,
-        split_folders=splits,
+        split_folders=photos.split_folders,
     )
-
-
-def _hash_photos(
-    root: AnyPath, listing: Listing, known: pa.Table | None, progress: Progress
-) -> tuple[pa.Table, Hashed, dict[str, str]]:
-    """Hash photos, and add those that are left out to the ignored ones of the listing.
-
-    Returns:
-        The photos with their labels and splits, all hashes, and the splits of the first folders.
-    """
-    if listing.is_parquet:
-        rows = hash_rows(root, listing.tables, known, progress)
-        for path, reason in rows.ignored:
-            listing.ignored.add(path, reason)
-        return rows.photos.filter(rows.photos["label"].is_valid()), Hashed(rows.known, rows.read, ()), {}
-    paths = [file.path for file in listing.files]
-    check_size(root, len(paths), sum(len(path.encode()) for path in paths))
-    splits = find_split_folders(paths)
-    files = [file for file in listing.files if is_labelled(file.path, splits)]
-    for path in sorted(set(paths) - {file.path for file in files}):
-        listing.ignored.add(path, OUTSIDE)
-    hashed = hash_files(root, files, known, progress)
-    for path in hashed.unreadable:
-        listing.ignored.add(path, UNREADABLE)
-    return label_by_folder(hashed.table, splits), hashed, splits
 
 
 def read_snapshot(root: DataRoot, key: str) -> pa.Table:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 _SUFFIX = ".parquet"
 _ROW = re.compile(r"(.*?\.parquet)#(\d{1,18})(?:/[^/]*)?", re.IGNORECASE | re.DOTALL)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LONGEST_NAME = 255
 
@@ -32,6 +33,17 @@ def file_of(path: str) -> str:
     """Path of the file that holds a photo: that of the Parquet file, or its own."""
     row = find_row(path)
     return row.file if row else path
+
+
+def row_name(path: str) -> str | None:
+    """Name of the image of a row; None if it has none."""
+    return path.rpartition("/")[2] if path.count("/") > file_of(path).count("/") else None
+
+
+def row_key(path: str) -> str | None:
+    """The sha256 that the image of a row is called by, as in the store of the decode stage; None for other names."""
+    stem = (row_name(path) or "").partition(".")[0].lower()
+    return stem if _SHA256.fullmatch(stem) else None
 
 
 def row_path(file: str, number: int, name: bytes | None) -> str:

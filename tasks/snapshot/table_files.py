@@ -25,7 +25,7 @@ _SCALARS = "One text, whole number or truth value a row is read"
 
 
 class TableError(Exception):
-    """A file cannot be read as a table; the message ends a sentence that begins with its name."""
+    """A file cannot be read as a table; the message goes on after its name, and ends with a full stop."""
 
 
 def column_names(name: str, data: bytes) -> list[str]:
@@ -46,7 +46,7 @@ def column_names(name: str, data: bytes) -> list[str]:
     try:
         return list(open_csv(data, "backslashreplace").fieldnames or ())
     except csv.Error as exc:
-        raise TableError(f"is no CSV file ({exc})") from exc
+        raise TableError(f"is no CSV file ({exc}).") from exc
 
 
 def read_texts(name: str, data: bytes, columns: Sequence[str]) -> pa.Table:
@@ -70,9 +70,9 @@ def read_texts(name: str, data: bytes, columns: Sequence[str]) -> pa.Table:
     except UnicodeDecodeError as exc:
         raise TableError(f"is not UTF-8 text ({exc}). Save it in UTF-8.") from exc
     except UnicodeEncodeError as exc:
-        raise TableError(f"holds half of a character, which is no text ({exc})") from exc
+        raise TableError(f"holds half of a character, which is no text ({exc}).") from exc
     except csv.Error as exc:
-        raise TableError(f"is no CSV file ({exc})") from exc
+        raise TableError(f"is no CSV file ({exc}).") from exc
 
 
 def _is_parquet(name: str) -> bool:
@@ -144,24 +144,25 @@ def _open_parquet(data: bytes, texts: Sequence[str] | None = None) -> pq.Parquet
 def _parquet_names(data: bytes) -> list[str]:
     try:
         return list(_open_parquet(data).schema_arrow.names)
-    except (pa.ArrowException, OSError, ValueError) as exc:
-        raise TableError(f"is no Parquet file, or a damaged one ({exc})") from None
+    except (pa.ArrowException, OSError, ValueError, KeyError) as exc:
+        raise TableError(f"is no Parquet file, or a damaged one ({exc}).") from None
 
 
 def _parquet_texts(data: bytes, columns: Sequence[str]) -> pa.Table:
     try:
-        file = _open_parquet(data, columns)
+        plain = _open_parquet(data).schema_arrow
+        file = _open_parquet(data, [name for name in columns if pa.types.is_string(plain.field(name).type)])
         _check_unpacked(file.metadata, columns)
         table = file.read(columns=list(columns))
-    except (pa.ArrowException, OSError, ValueError) as exc:
-        raise TableError(f"is a damaged Parquet file ({exc})") from None
+    except (pa.ArrowException, OSError, ValueError, KeyError) as exc:
+        raise TableError(f"is a damaged Parquet file ({exc}).") from None
     texts = []
     for name in columns:
         _check_length(name, *(chunk.dictionary for chunk in table[name].chunks if pa.types.is_dictionary(chunk.type)))
         try:
-            texts.append(label_texts(table[name], class_names(file.schema_arrow, name)))
+            texts.append(label_texts(table[name], class_names(plain, name)))
         except LabelTypeError as exc:
-            raise TableError(f"has in the column {name!r} {exc}") from exc
+            raise TableError(f"has in the column {name!r} {exc}. --label-column names another column.") from exc
     return pa.table(texts, list(columns))
 
 
@@ -173,7 +174,7 @@ def _check_unpacked(metadata: pq.FileMetaData, columns: Sequence[str]) -> None:
     ]
     size = sum(group.column(place).total_uncompressed_size for group in groups for place in own)
     if size > MAX_BYTES or metadata.num_rows > MAX_BYTES // 8:
-        raise TableError(f"has {metadata.num_rows:,} rows with {size:,} bytes in the columns that are used, too many")
+        raise TableError(f"has {metadata.num_rows:,} rows with {size:,} bytes in the columns that are used, too many.")
 
 
 def _check_length(column: str, *texts: pa.Array | pa.ChunkedArray) -> None:

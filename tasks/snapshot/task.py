@@ -53,6 +53,13 @@ class TakeSnapshot(RunStageTask):
         default="", description="CSV file of labels that photos have in place of their folders'; empty is none."
     )
 
+    labels: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="Table of labels; empty for metadata.csv, .jsonl or .parquet beside the photos."
+    )
+    label_column: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="Column of the labels in the table; empty is label."
+    )
+
     stage = SNAPSHOT.name
 
     def requires(self) -> FetchDataset | None:
@@ -92,15 +99,16 @@ class TakeSnapshot(RunStageTask):
         return state == self.source_state() and (state != UNREACHABLE or self.on_missing_source == "use-last")
 
     def source_state(self) -> str:
-        """State of the dataset's source and of the corrections; see `source_state`."""
-        state = source_state(self.dataset)
-        if not self.corrections or state == UNREACHABLE:
+        """State of the dataset's source, of the table of labels and of the corrections; see `source_state`."""
+        state = source_state(self.dataset, by_table=bool(self.labels))
+        if state == UNREACHABLE:
             return state
-        try:
-            return _with_corrections(state, file_sha256(to_path(self.corrections))[:KEY_LENGTH])
-        except OSError:
-            # The stage reads the file and raises its error.
-            return _with_corrections(state, "missing")
+        return self._with_files(state, *(_digest(name) if name else "" for name in (self.labels, self.corrections)))
+
+    def _with_files(self, state: str, labels: str, corrections: str) -> str:
+        """State of a source and of files, given the hashes of their bytes; empty where there is none."""
+        given = " ".join(filter(None, (labels, self.label_column)))
+        return " ".join(filter(None, (state, given and f"labels {given}", corrections)))
 
     def photos(self) -> AnyPath:
         """Return the folder of the snapshot's paths."""
@@ -113,7 +121,12 @@ class TakeSnapshot(RunStageTask):
             return to_path(self.dataset.location)
         folder = download.extracted(download.manifest().key)
         # The photos of an unreachable source may be gone; then the stores hold all that is needed of them.
-        return photos_folder(folder) if is_there(folder) else folder
+        return photos_folder(folder, self._gives_labels) if is_there(folder) else folder
+
+    def _gives_labels(self, folder: AnyPath, name: str) -> bool:
+        from tasks.snapshot.label_tables import gives_labels
+
+        return not self.labels and gives_labels(folder, name, self.label_column)
 
     def work(self, progress: Progress) -> StageResult:
         """Hash new photos and publish the snapshot; if the source is unreachable, the last one may be used again."""
@@ -144,10 +157,12 @@ class TakeSnapshot(RunStageTask):
         with progress.preparing("imports"):
             from tasks.snapshot.corrections import read_corrections
             from tasks.snapshot.hashes import read_hashes
+            from tasks.snapshot.label_tables import LabelSource
             from tasks.snapshot.photos import take_snapshot
 
         corrections = read_corrections(to_path(self.corrections)) if self.corrections else None
-        return take_snapshot(self.source(), read_hashes(self._hashes()), progress, corrections)
+        labels = LabelSource(self.labels, self.label_column)
+        return take_snapshot(self.source(), read_hashes(self._hashes()), progress, corrections, labels)
 
     def _publish(self, snapshot: "Snapshot", last: LastSnapshot | None) -> StageResult:
         """Check and publish a snapshot."""
@@ -160,15 +175,17 @@ class TakeSnapshot(RunStageTask):
             check_shrink(read_snapshot(self.root, last.manifest.key), snapshot.files, self.max_shrink, last.photos_of)
         publish_parquet(self._hashes(), snapshot.hashes)
         given = count_splits(usable(snapshot.table)) if snapshot.given else None
-        check_labels(snapshot.labels, snapshot.ignored, given)
+        check_labels(snapshot.labels, snapshot.ignored, given, snapshot.label_table)
         publish_parquet(self.root.snapshot(snapshot.key), snapshot.table)
         state = source_state(self.dataset) if self.dataset.kind != "folder" else snapshot.state
         corrected = snapshot.corrected
+        corrections = corrected.corrections.digest if corrected else ""
         details = {
-            "state": _with_corrections(state, corrected.corrections.digest) if corrected else state,
+            "state": self._with_files(state, snapshot.labels_digest, corrections),
             "labels": snapshot.labels,
             # Without given splits, the record stays as that of earlier versions.
             **({"given_splits": asdict(snapshot.given)} if snapshot.given else {}),
+            **({"label_table": snapshot.label_table} if snapshot.label_table else {}),
             "merged_labels": snapshot.merged_labels,
             "duplicates": snapshot.duplicates,
             "conflicts": snapshot.conflicts,
@@ -196,13 +213,20 @@ class TakeSnapshot(RunStageTask):
         return self.root.snapshots(self.dataset.name) / "hashes.parquet"
 
 
-def _with_corrections(state: str, digest: str) -> str:
-    """State of a source and of a file of corrections, given the hash of its bytes."""
-    return f"{state} {digest}"
+def _digest(file: str) -> str:
+    try:
+        return file_sha256(to_path(file))[:KEY_LENGTH]
+    except OSError:
+        # The stage reads the file and raises its error.
+        return "missing"
 
 
-def source_state(dataset: Dataset) -> str:
+def source_state(dataset: Dataset, *, by_table: bool = False) -> str:
     """State of a dataset's source, without reading photos; raises no errors.
+
+    Args:
+        dataset: The dataset.
+        by_table: Whether a table elsewhere gives the labels, so that photos directly in a folder count.
 
     Returns:
         For a folder a fingerprint of paths, sizes and versions, else the state that the download stage compares;
@@ -213,7 +237,7 @@ def source_state(dataset: Dataset) -> str:
     try:
         if dataset.kind != "folder":
             return archive_state(dataset)
-        listing = list_unread(to_path(dataset.location))
+        listing = list_unread(to_path(dataset.location), by_table=by_table)
     except PipelineError:
         return UNREACHABLE
-    return listing.state() if listing.files or listing.unclear or listing.tables else UNREACHABLE
+    return listing.state() if listing.files or listing.unclear or listing.parquet_files else UNREACHABLE

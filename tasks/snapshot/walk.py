@@ -41,13 +41,23 @@ def list_files(root: AnyPath, *, labelled: bool = True) -> Listing:
     Raises:
         DatasetError: The folder is missing or is a file, a folder below it cannot be read, or the store is unreachable.
     """
-    return read_unclear(root, list_unread(root, labelled=labelled)).settle()
+    listing = list_unread(root, labelled=labelled)
+    return read_unclear(root, listing.inside_folders() if labelled else listing).settle()
 
 
-def list_unread(root: AnyPath, *, labelled: bool = True) -> Listing:
-    """List photos as `list_files` does, but read nothing of any object: the state of the listing is the same."""
+def list_unread(root: AnyPath, *, labelled: bool = True, by_table: bool = False) -> Listing:
+    """List photos as `list_files` does, but read nothing of any object: the state of the listing is the same.
+
+    With `by_table`, or if there are files that may be tables of labels, photos directly in the root count too.
+    """
+    found = _Found(labelled)
     # A walk may read files, which costs a request each on an object store: two ways to list.
-    return _list_objects(root, labelled=labelled) if is_remote(root) else _walk(root, labelled=labelled)
+    if is_remote(root):
+        _list_objects(root, found)
+    else:
+        _walk(root, found)
+    listing = found.listing()
+    return listing if by_table or listing.label_tables or not labelled else listing.inside_folders()
 
 
 def read_unclear(root: AnyPath, listing: Listing, known: Container[PhotoFile] = ()) -> Listing:
@@ -94,29 +104,23 @@ def _missing(root: AnyPath, why: str | None, *, labelled: bool) -> DatasetError:
 class _Found:
     """Photos and ignored entries that a walk has found so far."""
 
-    labelled: bool  #: Whether photos directly in the root are ignored.
+    labelled: bool  #: Whether the first folders may be labels.
     files: list[PhotoFile] = field(default_factory=list)  #: The photos.
     unclear: list[PhotoFile] = field(default_factory=list)  #: Objects whose names do not tell their kind.
     ignored: Ignored = field(default_factory=Ignored)  #: Ignored entries, by reason.
-    tables: list[PhotoFile] = field(default_factory=list)  #: Parquet files.
+    label_tables: list[PhotoFile] = field(default_factory=list)  #: Files that may be tables of labels.
+    parquet_files: list[PhotoFile] = field(default_factory=list)  #: Other Parquet files.
 
     def listing(self) -> Listing:
-        files, unclear, tables = (tuple(sorted(each)) for each in (self.files, self.unclear, self.tables))
-        return Listing(files, self.ignored, unclear, tables)
+        found = (self.files, self.unclear, self.label_tables, self.parquet_files)
+        files, unclear, tables, parquet = (tuple(sorted(each)) for each in found)
+        return Listing(files, self.ignored, unclear, tables, parquet)
 
-    def is_outside(self, path: str) -> bool:
-        return self.labelled and "/" not in path
-
-    def kind(self, path: str) -> str | None:
-        """Kind of a file by its path: `PHOTO`, or the reason to ignore it; None where only its bytes tell."""
-        kind = rules.kind_by_suffix(path)
-        if self.is_outside(path):
-            return rules.OUTSIDE if kind == rules.PHOTO else kind or rules.NOT_A_PHOTO
-        return kind
+    def is_table(self, path: str) -> bool:
+        return self.labelled and rules.is_label_table(path)
 
 
-def _walk(root: Path, *, labelled: bool) -> Listing:
-    found = _Found(labelled)
+def _walk(root: Path, found: _Found) -> None:
     # The root is "", all others have a `/` at their end.
     folders = [""]
     while folders:
@@ -126,15 +130,14 @@ def _walk(root: Path, *, labelled: bool) -> Listing:
                 folders.extend(f"{folder}{entry.name}/" for entry in entries if _add_entry(found, entry, folder))
         except (FileNotFoundError, NotADirectoryError) as exc:
             if not folder and is_parquet(root.name) and root.is_file():
-                return Listing((), tables=(_file_at(root.name, root.stat()),))
-            if not folder:
-                raise _missing(root, exc.strerror, labelled=labelled) from exc
+                found.parquet_files.append(_file_at(root.name, root.stat()))
+            elif not folder:
+                raise _missing(root, exc.strerror, labelled=found.labelled) from exc
         except OSError as exc:
             raise DatasetError(
                 f"The folder {root / folder} cannot be read ({exc.strerror}). "
                 "Let this user read and enter it (chmod u+rx), or move it out of the dataset."
             ) from exc
-    return found.listing()
 
 
 def _add_entry(found: _Found, entry: os.DirEntry[str], folder: str) -> bool:
@@ -178,10 +181,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _add_file(found: _Found, entry: os.DirEntry[str], status: os.stat_result, path: str) -> str | None:
     """Add a photo or a Parquet file; returns the reason to ignore any other file."""
     reason = _ignored_file(found, entry, status, path)
-    is_table = reason == rules.NOT_A_PHOTO and is_parquet(path)
-    if reason is None or is_table:
-        (found.tables if is_table else found.files).append(_file_at(path, status))
-    return None if is_table else reason
+    if is_rows := reason == rules.NOT_A_PHOTO and is_parquet(path):
+        reason = None
+    if reason is None:
+        own = found.parquet_files if is_rows else found.label_tables if found.is_table(path) else found.files
+        own.append(_file_at(path, status))
+    return reason
 
 
 def _file_at(path: str, status: os.stat_result) -> PhotoFile:
@@ -191,10 +196,10 @@ def _file_at(path: str, status: os.stat_result) -> PhotoFile:
 def _ignored_file(found: _Found, entry: os.DirEntry[str], status: os.stat_result, path: str) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return rules.NOT_REGULAR
-    kind = found.kind(path)
-    if kind == rules.RAW_PHOTO or found.is_outside(path):
+    kind = rules.kind_by_suffix(path)
+    if kind == rules.RAW_PHOTO:
         return kind
-    if kind != rules.PHOTO:
+    if kind != rules.PHOTO and not found.is_table(path):
         try:
             return rules.ignored_by_head(read_head(entry.path, HEAD), entry.name)
         except OSError:
@@ -202,8 +207,8 @@ def _ignored_file(found: _Found, entry: os.DirEntry[str], status: os.stat_result
     return None
 
 
-def _list_objects(root: "UPath", *, labelled: bool) -> Listing:
-    found, ignored, count = _Found(labelled), dict[str, str](), 0
+def _list_objects(root: "UPath", found: _Found) -> None:
+    ignored, count = dict[str, str](), 0
     try:
         for count, remote in enumerate(objects_below(root), 1):  # noqa: B007 (used below)
             # Objects that only show a folder are no files.
@@ -214,12 +219,12 @@ def _list_objects(root: "UPath", *, labelled: bool) -> Listing:
     if not count:
         is_file = root.is_file()
         if is_file and is_parquet(root.name):
-            return Listing((), tables=(_object_at(root),))
+            found.parquet_files.append(_object_at(root))
+            return
         why = "it is a file" if is_file else "nothing is there"
-        raise _missing(root, why, labelled=labelled) from FileNotFoundError(errno.ENOENT, why)
+        raise _missing(root, why, labelled=found.labelled) from FileNotFoundError(errno.ENOENT, why)
     for path, reason in ignored.items():
         found.ignored.add(path, reason)
-    return found.listing()
 
 
 def _object_at(path: "UPath") -> PhotoFile:
@@ -234,9 +239,11 @@ def _add_object(found: _Found, ignored: dict[str, str], remote: StoredFile) -> N
         if reason := rules.ignored_by_name(name) if name else rules.NOT_REGULAR:
             ignored["/".join(parts[:depth]) + "/" * (depth < len(parts))] = reason
             return
-    kind = found.kind(remote.path)
-    if is_parquet(remote.path):
-        found.tables.append(PhotoFile(remote.path, remote.size, remote.version))
+    kind = rules.kind_by_suffix(remote.path)
+    if found.is_table(remote.path):
+        found.label_tables.append(PhotoFile(remote.path, remote.size, remote.version))
+    elif is_parquet(remote.path):
+        found.parquet_files.append(PhotoFile(remote.path, remote.size, remote.version))
     elif kind == rules.PHOTO or (kind is None and remote.size):
         files = found.files if kind == rules.PHOTO else found.unclear
         files.append(PhotoFile(remote.path, remote.size, remote.version))

@@ -18,8 +18,9 @@ from tasks.progress import NullProgress
 from tasks.shards.parquet import publish_parquet
 from tasks.snapshot import image_files
 from tasks.snapshot.hashes import drop_hashes, read_hashes
+from tasks.snapshot.label_tables import LabelSource
 from tasks.snapshot.photo_rows import count_rows, given_split, hash_rows
-from tasks.snapshot.photos import Snapshot, take_snapshot
+from tasks.snapshot.photos import Snapshot, take_snapshot, usable
 from tasks.snapshot.walk import list_files
 from tasks.storage.layout import DataRoot
 from tests.decode.drawing import photos_in
@@ -76,10 +77,12 @@ def test_one_parquet_file_is_a_dataset_too(folder: AnyPath) -> None:
 
 
 def test_photos_win_over_parquet_files_beside_them_which_are_ignored_by_name(folder: AnyPath) -> None:
-    put(folder, {"roses/1.jpg": b"1", "tulips/2.jpg": b"2", "roses/table.parquet": b"x", "metadata.parquet": b"x"})
+    put(
+        folder, {"roses/1.jpg": b"1", "tulips/2.jpg": b"2", "roses/table.parquet": b"x", "roses/metadata.parquet": b"x"}
+    )
     snapshot = take(folder)
     assert snapshot.photos == 2
-    assert snapshot.ignored.examples == {"not a photo": ["metadata.parquet", "roses/table.parquet"]}
+    assert snapshot.ignored.examples == {"not a photo": ["roses/metadata.parquet", "roses/table.parquet"]}
     put(folder, {"roses/table.parquet": b"another"})
     assert list_files(folder).state() == snapshot.state
 
@@ -116,7 +119,7 @@ def test_of_a_changed_photo_the_whole_file_is_read_again(tmp_path: Path) -> None
 def test_another_column_of_labels_is_read_though_the_files_are_known(tmp_path: Path) -> None:
     table = image_table(two_images(), label=["a", "b"], kind=["c", "d"])
     put(tmp_path, {"a.parquet": parquet(table)})
-    files = list_files(tmp_path).tables
+    files = list_files(tmp_path).parquet_files
     first = hash_rows(tmp_path, files, None, NullProgress())
     second = hash_rows(tmp_path, files, first.known, NullProgress(), "kind")
     third = hash_rows(tmp_path, files, second.known, NullProgress(), "kind")
@@ -272,7 +275,7 @@ def test_of_several_columns_of_images_the_one_with_a_usual_name_counts(tmp_path:
 
 def test_rows_are_counted_without_reading_them(folder: AnyPath) -> None:
     put(folder, {TRAIN: parquet(flowers(range(6))), TEST: parquet(flowers(range(6, 8)))})
-    assert count_rows(folder, list_files(folder).tables) == 8
+    assert count_rows(folder, list_files(folder).parquet_files) == 8
 
 
 def test_a_store_is_asked_once_a_row_group_and_never_for_files_that_are_known(
@@ -300,8 +303,42 @@ def test_the_store_of_the_decode_stage_is_a_dataset_whose_photos_are_called_by_t
     decode_photos(wanted, tmp_path / "photos", stores, NullProgress())
     folder = DataRoot(tmp_path / "data").decode(settings.key)
     assert list((folder / "rejected").glob("*.parquet"))
-    rows = hash_rows(folder, list_files(folder).tables, None, NullProgress(), label_column=None)
+    rows = hash_rows(folder, list_files(folder).parquet_files, None, NullProgress(), label_column=None)
     names = {path.rpartition("/")[2] for path in rows.photos["path"].to_pylist()}
     assert len(names) == 3
     assert names < {f"{key}.jpeg" for key in wanted["sha256"].to_pylist()}
     assert rows.ignored == ()
+
+
+@pytest.mark.parametrize("key", ["path", "file_name", "sha256"])
+def test_a_table_of_labels_names_rows_by_their_paths_names_or_hashes(tmp_path: Path, key: str) -> None:
+    put(tmp_path / "rows", {TRAIN: parquet(flowers(range(4))), TEST: parquet(flowers(range(4, 7)))})
+    first = take(tmp_path / "rows")
+    keys = {"path": first.table["path"].to_pylist(), "sha256": first.table["sha256"].to_pylist()}
+    keys["file_name"] = [path.rpartition("/")[2] for path in keys["path"]]
+    lines = [f"{name},{'ab'[place % 2]}" for place, name in enumerate(keys[key][:-1])]
+    (tmp_path / "labels.csv").write_text("\n".join([f"{key},label", *lines, "elsewhere.jpg,a"]))
+    labels = LabelSource(str(tmp_path / "labels.csv"))
+    with recalling_new_files():
+        second = take_snapshot(tmp_path / "rows", first.hashes, NullProgress(), None, labels)
+        third = take_snapshot(tmp_path / "rows", second.hashes, NullProgress(), None, labels)
+    assert second.table["label"].to_pylist() == ["a", "b", "a", "b", "a", "b"]
+    assert rows_of(second, "path", "split") == rows_of(first, "path", "split")[:-1]
+    assert second.label_table is not None
+    assert (second.label_table["photos_without_row"], second.label_table["rows_without_photo"]) == (1, 1)
+    # Labels of a table replace those of the files, which are read again once.
+    assert (second.hashed, third.hashed, third.key) == (7, 0, second.key)
+
+
+def test_photos_of_the_decode_store_are_labelled_by_the_snapshot_that_they_were_made_of(tmp_path: Path) -> None:
+    for start, label in ((0, "roses"), (4, "tulips")):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        draw(tmp_path / "photos" / label, start, start + 4)
+    first = take(tmp_path / "photos")
+    settings, root = DecodeSettings(size=16, resize=16), DataRoot(tmp_path / "data")
+    decode_photos(usable(first.table), tmp_path / "photos", open_stores(root, settings), NullProgress())
+    publish_parquet(root.snapshot(first.key), first.table)
+    labels = LabelSource(str(root.snapshot(first.key)))
+    second = take_snapshot(root.decode(settings.key), None, NullProgress(), None, labels)
+    names = [(path.rpartition("/")[2].removesuffix(".jpeg"), label) for path, label in rows_of(second, "path", "label")]
+    assert sorted(names) == sorted(rows_of(first, "sha256", "label"))
