@@ -28,7 +28,8 @@ class RunParameters(luigi.Task):
     )
     dataset: luigi.Parameter[str] = luigi.Parameter(
         default=SAMPLE,
-        description="Name in the catalog, folder <label>/<photo>, archive of such a folder, or URL of one.",
+        description="Name in the catalog, folder <label>/<photo> or of Parquet files, archive of such a folder, or its "
+        "URL.",
     )
     data_root: FolderParameter = FolderParameter(
         default="data",

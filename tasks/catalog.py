@@ -89,7 +89,7 @@ def find_dataset(
     """Find a dataset.
 
     Args:
-        text: Name in the catalog, URL, folder on an object store, or path of a folder or an archive.
+        text: Name in the catalog, URL, folder on an object store, or path of a folder, an archive or a Parquet file.
         sample_photos: Number of photos of `sample`.
         last_known: Returns an earlier dataset by its name, if nothing is at its path any more.
 
@@ -112,7 +112,8 @@ def find_dataset(
     path = str(Path(text).absolute()) if text else text
     raise DatasetError(
         f"There is no dataset {text!r}: no file or folder can be read at {path!r}, "
-        f"and the catalog knows {', '.join(sorted(datasets))}. Give one of these names, a folder, an archive, or a URL."
+        f"and the catalog knows {', '.join(sorted(datasets))}. Give one of these names, a folder, "
+        "an archive, a Parquet file, or a URL."
     )
 
 
@@ -207,7 +208,9 @@ def _local_dataset(text: str, last_known: Callable[[str], Dataset | None]) -> Da
     existing = local_path(text)
     if existing is None:
         return last_known(name)
-    kind: DatasetKind | None = "folder" if existing.is_dir() else "archive" if existing.is_file() else None
+    # A Parquet file is read in place, as a folder of such files is.
+    in_place = existing.is_dir() or (existing.is_file() and path.suffix.lower() == ".parquet")
+    kind: DatasetKind | None = "folder" if in_place else "archive" if existing.is_file() else None
     return Dataset(name, kind, str(path)) if kind else None
 
 

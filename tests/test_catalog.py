@@ -163,16 +163,18 @@ def test_a_folder_called_like_a_dataset_needs_a_path(here: Path) -> None:
     ("text", "kind", "location", "readable"),
     [
         ("Flowers 2026.tgz", "archive", "{here}/Flowers 2026.tgz", "flowers-2026-tgz"),
+        ("flowers.parquet", "folder", "{here}/flowers.parquet", "flowers-parquet"),
         ("http://localhost:8000/flowers.zip", "url", "http://localhost:8000/flowers.zip", "flowers-zip"),
         ("https://host/a/flowers.zip", "url", "https://host/a/flowers.zip", "flowers-zip"),
         ("s3://bucket/2026/Flower photos", "folder", "s3://bucket/2026/Flower photos", "flower-photos"),
         ("s3://bucket/2026/Flower photos/", "folder", "s3://bucket/2026/Flower photos", "flower-photos"),
     ],
 )
-def test_a_file_is_an_archive_a_url_is_fetched_and_a_folder_of_a_store_is_used_in_place(
+def test_a_file_is_an_archive_a_url_is_fetched_and_parquet_and_a_folder_of_a_store_are_used_in_place(
     here: Path, text: str, kind: str, location: str, readable: str
 ) -> None:
     (here / "Flowers 2026.tgz").touch()
+    (here / "flowers.parquet").touch()
     dataset = find(text)
     assert (dataset.kind, dataset.location) == (kind, location.format(here=here))
     assert (dataset.size, dataset.sha256) == (None, None)

@@ -1,5 +1,6 @@
 """Plans a run: which stages are done and what the others have to do; runs nothing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -8,15 +9,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.cli.stages import KnownStages, find_stages, is_refused
 from pipeline.retrain import RetrainFlowers
 from pipeline.summary import refused_export
 from tasks.download.source_fallback import last_snapshot
 from tasks.errors import DatasetError, PipelineError, StoreError
+from tasks.paths import AnyPath
 from tasks.runs.estimate import Estimate, RemainingWork, estimate, read_past
 from tasks.runs.records import read_record
 from tasks.runs.stages import RECORD, RUN_STAGES, spec_of
+from tasks.snapshot.listing import PhotoFile
 from tasks.stage_spec import Cost, kind_of, number_of
 from tasks.storage.files import read_each
 from tasks.storage.layout import DataRoot
@@ -105,9 +109,9 @@ def _ahead(step: PlanStep, photos: InputPhotos | None) -> RemainingWork:
 
 def _photos(known: KnownStages) -> InputPhotos | None:
     """The photos that a run would work on; None where they are still to be fetched."""
+    from tasks.snapshot.hashed_photos import list_labelled, select_labelled
     from tasks.snapshot.hashes import read_hashes, recall, tabulate_files
     from tasks.snapshot.label_tables import LabelSource
-    from tasks.snapshot.photos import list_labelled, select_labelled
     from tasks.snapshot.split_folders import find_split_folders
     from tasks.snapshot.walk import list_unread
 
@@ -119,21 +123,34 @@ def _photos(known: KnownStages) -> InputPhotos | None:
         return None
     hashes = read_hashes(snapshot.manifest_path().with_name("hashes.parquet"))
     try:
-        unread = list_unread(snapshot.photos(), by_table=bool(snapshot.labels))
-        listing, table = list_labelled(
-            snapshot.photos(), unread, LabelSource(snapshot.labels, snapshot.label_column), hashes
-        )
+        unread = list_unread(snapshot.source(), by_table=bool(snapshot.labels))
+        source = LabelSource(snapshot.labels, snapshot.label_column)
+        listing, table = list_labelled(snapshot.photos(), unread, source, hashes)
     except DatasetError:
         last = last_snapshot(known.root, snapshot.dataset.name, snapshot.date)
         if last is None or snapshot.on_missing_source == "fail":
             raise
         return _recorded(known.root, last.manifest.key)
+    if listing.is_parquet:
+        return _rows(listing.parquet_files, hashes, snapshot.photos(), None if table else snapshot.label_column)
     splits = {} if table and table.names else find_split_folders([file.path for file in listing.files])
     files = select_labelled(listing, table, splits)
     found = recall(tabulate_files(files), hashes)
     keys = pa.array({sha256 for sha256 in found if sha256}, pa.string())
     gone = set(hashes["path"].to_pylist() if hashes is not None else ()) - {file.path for file in files}
     return InputPhotos(keys, found.count(None), len(files), len(gone))
+
+
+def _rows(files: Sequence[PhotoFile], known: pa.Table | None, folder: AnyPath, label_column: str | None) -> InputPhotos:
+    """The photos of Parquet files, whose labels are in a column or, if that is None, in a table."""
+    from tasks.snapshot.photo_rows import count_rows, recall_rows
+
+    rows, missing = recall_rows(files, known, label_column)
+    new = count_rows(folder, missing)
+    used = pc.not_equal(rows["sha256"], "") if label_column is None else rows["label"].is_valid()
+    keys = pc.unique(rows["sha256"].filter(used))
+    gone = 0 if known is None else known.num_rows - rows.num_rows - new
+    return InputPhotos(keys, new, rows.num_rows + new, max(gone, 0))
 
 
 def _recorded(root: DataRoot, snapshot: str) -> InputPhotos:

@@ -22,6 +22,8 @@ from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.schemas import DECODE, describe
 from tasks.shards.store import ShardStore
+from tasks.snapshot.row_paths import reading_order
+from tasks.snapshot.row_reader import are_rows
 from tasks.storage.files import storage_at
 from tasks.storage.layout import DataRoot
 
@@ -88,10 +90,12 @@ def decode_photos(
     """Decode the photos that are in neither store, and retry those rejected as too large or by earlier rules.
 
     A shard is published every 512 rows while the processes go on, so a killed run loses two shards at most. Memory is
-    bounded by these and by the pending batches, whatever the number of photos. Rows keep the order of the photos.
+    bounded by these and by the pending batches, whatever the number of photos. Rows keep the order of the photos,
+    or that of the rows of Parquet files.
 
     The photos have the columns `sha256` (unique) and `path`, and `bytes` if the folder of the paths is on an object
-    store. Stored pictures stay, whatever their largest number of pixels was. Progress advances after each batch.
+    store, or they are rows of Parquet files. Stored pictures stay, whatever their largest number of pixels was.
+    Progress advances after each batch.
 
     Raises:
         MachineError: The worker processes do not start, or the object store does not answer.
@@ -117,14 +121,26 @@ def find_untried(photos: pa.Table, stores: DecodeStores) -> tuple[pa.Table, Deco
     left = left.filter(pc.invert(pc.is_in(left.column("sha256"), settled)))
     too_large = pa.array([key for key, row in rejected.items() if row.is_too_large], pa.string())
     left = left.append_column("too_large", pc.is_in(left.column("sha256"), too_large))
-    return left, DecodeCounts(reused=int(decoded.sum()), rejected_before=len(settled))
+    return _in_reading_order(left), DecodeCounts(reused=int(decoded.sum()), rejected_before=len(settled))
+
+
+def _in_reading_order(photos: pa.Table) -> pa.Table:
+    """Sort photos that are rows of Parquet files in the order in which they are stored; others keep their order."""
+    paths = photos.column("path").to_pylist()
+    return (
+        photos.take(sorted(range(len(paths)), key=lambda place: reading_order(paths[place])))
+        if are_rows(paths)
+        else photos
+    )
 
 
 def decode_untried(
     untried: pa.Table, folder: AnyPath, stores: DecodeStores, progress: Progress, max_pixels: int
 ) -> DecodeCounts:
     """Decode the photos of `find_untried` without reading the stores."""
-    columns = ["sha256", "path", *(["bytes"] if storage_at(folder).reads_are_requests else [])]
+    # The sizes of photos that are copied first limit how many are.
+    is_copied = storage_at(folder).reads_are_requests or are_rows(untried.column("path").slice(0, 1).to_pylist())
+    columns = ["sha256", "path", *(["bytes"] if is_copied else [])]
     photos = list(map(Photo, *(untried.column(name).to_pylist() for name in columns)))
     too_large = set(untried.filter(untried.column("too_large")).column("sha256").to_pylist())
     work = partial(decode_file, settings=stores.settings, max_pixels=max_pixels)

@@ -1,8 +1,9 @@
-"""Fetches photos from an object store ahead of the processes that decode them.
+"""Fetches photos from an object store or from Parquet files ahead of the processes that decode them.
 
 A process handles one photo at a time and would wait for the network at each. So threads of the parent fetch many photos
 at once into a scratch folder, from which the processes read. Each photo is fetched by one request, even if a process
-crashes over it.
+crashes over it. Rows of Parquet files are read by one thread, in their order: a process that read one would unpack its
+whole row group.
 """
 
 import secrets
@@ -14,9 +15,7 @@ from pathlib import Path
 
 from tasks.decode.photo_file import LARGE_FILE, MAX_BYTES, DecodeResult, Photo
 from tasks.decode.rejections import CHANGED, unread
-from tasks.paths import AnyPath
-from tasks.snapshot.photo_io import photo_sha256, read_photo
-from tasks.storage.object_store import PARALLEL_REQUESTS
+from tasks.snapshot.row_reader import PhotoReader
 
 RunBatch = Callable[[Sequence[Photo]], list[DecodeResult]]
 #: Starts to prepare a batch. The function that it returns waits for that, and passes the batch to the `RunBatch`.
@@ -24,12 +23,12 @@ Prepare = Callable[[RunBatch, Sequence[Photo]], Callable[[], list[DecodeResult]]
 
 
 @contextmanager
-def prefetching(remote: AnyPath, copies: Path) -> Iterator[Prepare]:
-    """Fetch batches of photos from an object store into a folder; a copy is deleted once it is processed."""
-    threads = ThreadPoolExecutor(PARALLEL_REQUESTS)
+def prefetching(reader: PhotoReader, copies: Path) -> Iterator[Prepare]:
+    """Fetch batches of photos into a folder; a copy is deleted once it is processed."""
+    threads = ThreadPoolExecutor(reader.threads)
 
     def prepare(run: RunBatch, batch: Sequence[Photo]) -> Callable[[], list[DecodeResult]]:
-        return partial(_finish, run, batch, [threads.submit(_fetch, photo, remote, copies) for photo in batch], copies)
+        return partial(_finish, run, batch, [threads.submit(_fetch, photo, reader, copies) for photo in batch], copies)
 
     try:
         yield prepare
@@ -37,13 +36,12 @@ def prefetching(remote: AnyPath, copies: Path) -> Iterator[Prepare]:
         threads.shutdown(wait=True, cancel_futures=True)
 
 
-def _fetch(photo: Photo, remote: AnyPath, copies: Path) -> Photo | DecodeResult:
+def _fetch(photo: Photo, reader: PhotoReader, copies: Path) -> Photo | DecodeResult:
     """Return the local copy of a photo, or the reason why there is none."""
-    path = remote / photo.path
     try:
-        data = b"" if photo.size > MAX_BYTES else read_photo(path, photo.size or MAX_BYTES)
+        data = b"" if photo.size > MAX_BYTES else reader.read(photo.path, photo.size or MAX_BYTES)
         if max(photo.size, len(data)) > MAX_BYTES:
-            sha256 = photo_sha256(path)
+            sha256 = reader.sha256(photo.path)
             rejection = CHANGED if photo.sha256 not in ("", sha256) else LARGE_FILE
             return DecodeResult(photo._replace(sha256=sha256), rejection)
     except OSError as exc:

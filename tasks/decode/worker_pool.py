@@ -16,8 +16,9 @@ from tasks.decode.prefetch import Prepare, prefetching
 from tasks.decode.rejections import Reason, Rejection
 from tasks.decode.worker_process import WorkerCrashError, WorkerProcess
 from tasks.paths import AnyPath
-from tasks.storage.files import storage_at, sweep
-from tasks.storage.tempfiles import scratch_folder
+from tasks.snapshot.row_reader import are_rows, open_reader
+from tasks.storage.files import storage_at
+from tasks.storage.tempfiles import scratch, scratch_folder, sweep_folder
 
 #: Limits of a batch that is sent to a process: photos, and bytes of those whose size is known.
 BATCH, BATCH_BYTES = 16, 2**26
@@ -92,15 +93,20 @@ class WorkerPool:
 def work_on_photos(
     work: Callable[..., DecodeResult], photos: Sequence[Photo], folder: AnyPath, workers: int
 ) -> Generator[list[DecodeResult], None, None]:
-    """Apply a function to photos of a local folder or one on an object store; see `map_in_processes`.
+    """Apply a function to photos of a folder, on an object store too, or of Parquet files; see `map_in_processes`.
 
     The function is picklable, and takes a photo and the keyword `folder`, the local folder of the photo's path.
     """
-    if not storage_at(folder).reads_are_requests:
+    paths = [photo.path for photo in photos[:1]]
+    if not storage_at(folder).reads_are_requests and not are_rows(paths):
         yield from map_in_processes(partial(work, folder=folder), photos, workers)
         return
-    sweep(folder)
-    with scratch_folder("photos") as copies, prefetching(folder, copies) as prepare:
+    sweep_folder(scratch())
+    with (
+        scratch_folder("photos") as copies,
+        open_reader(folder, paths) as reader,
+        prefetching(reader, copies) as prepare,
+    ):
         yield from map_in_processes(partial(work, folder=copies), photos, workers, prepare)
 
 

@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -35,15 +35,14 @@ from tasks.file_types import JPEG, PNG, image_format
 from tasks.hardware import available_cores
 from tasks.paths import AnyPath
 from tasks.snapshot.labels import to_label
-from tasks.snapshot.photo_io import read_photo
+from tasks.snapshot.row_paths import reading_order
+from tasks.snapshot.row_reader import PhotoReader, open_reader
 from tasks.storage.layout import DataRoot
 from tasks.storage.remote_listing import StoreUnreachableError
 from tasks.train.head import Floats
 
 #: A larger test split costs time. The photos with the smallest keys are a random sample of it.
 MAX_PHOTOS = 500
-#: Photos read at once: on an object store, each read waits for the answer of the store.
-_READ_AT_ONCE = 16
 #: Formats of photos that an export can read.
 _READABLE = (JPEG, PNG)
 #: Size of converted photos relative to the export's own pixels, so that it has to resize them like other files.
@@ -146,11 +145,9 @@ def read_kinds(photos: ReferencePhotos, folder: AnyPath) -> dict[str, str]:
     """Read the kind of file of photos in a folder, by the photos' keys, without those that cannot be read."""
     kinds = {}
     try:
-        for key, data in zip(
-            photos.keys, map_ordered(partial(_read, folder), photos.paths, _READ_AT_ONCE), strict=True
-        ):
+        for index, data in _read_all(photos, folder):
             if data is not None:
-                kinds[key] = kind_of_file(data)
+                kinds[photos.keys[index]] = kind_of_file(data)
     except StoreUnreachableError:
         pass
     return kinds
@@ -181,7 +178,7 @@ def read_files(photos: ReferencePhotos, folder: AnyPath, convert: Convert | None
     kinds: dict[str, str] = {}
     others: list[int] = []
     try:
-        for index, data in enumerate(map_ordered(partial(_read, folder), photos.paths, _READ_AT_ONCE)):
+        for index, data in _read_all(photos, folder):
             if data is None:
                 left_out["gone"] += 1
                 continue
@@ -205,9 +202,17 @@ def read_files(photos: ReferencePhotos, folder: AnyPath, convert: Convert | None
     return PhotoFiles(known, files, own_kinds, dict(+left_out), len(others) - converted.count(None))
 
 
-def _read(folder: AnyPath, path: str) -> bytes | None:
+def _read_all(photos: ReferencePhotos, folder: AnyPath) -> Iterator[tuple[int, bytes | None]]:
+    """Read the photos with their indices, those of Parquet files in the order of their rows."""
+    order = sorted(range(len(photos)), key=lambda index: reading_order(photos.paths[index]))
+    with open_reader(folder, photos.paths) as reader:
+        read = partial(_read, reader)
+        yield from zip(order, map_ordered(read, [photos.paths[index] for index in order], reader.threads), strict=True)
+
+
+def _read(reader: PhotoReader, path: str) -> bytes | None:
     try:
-        return read_photo(folder / path, MAX_BYTES)
+        return reader.read(path, MAX_BYTES)
     except OSError:
         return None
 

@@ -17,8 +17,11 @@ from tasks.progress import Progress
 from tasks.shards.parquet import publish_parquet, regroup
 from tasks.shards.schemas import PREDICTED, describe
 from tasks.shards.store import ShardStore
-from tasks.snapshot.hashes import HASHES, drop_hashes, drop_racy, hash_files, read_hashes
+from tasks.snapshot.hashes import drop_hashes, drop_racy, hash_files, read_hashes
+from tasks.snapshot.layouts import photos_root
 from tasks.snapshot.listing import Listing
+from tasks.snapshot.photo_rows import hash_rows
+from tasks.snapshot.row_paths import reading_order
 from tasks.snapshot.walk import list_files
 from tasks.storage.files import storage_at
 from tasks.storage.layout import DataRoot
@@ -33,7 +36,7 @@ ROWS_PER_GROUP = 4096
 class FolderState:
     """The photos of a folder at one time; see `read_folder_state`."""
 
-    folder: AnyPath  #: The folder, in which nothing is changed.
+    folder: AnyPath  #: The folder, or a Parquet file of images; nothing in it is changed.
     listing: Listing  #: Its photos.
     time_ns: int  #: A time before they were listed, in nanoseconds since 1970.
 
@@ -50,7 +53,7 @@ class FolderCounts:
 
 
 def read_folder_state(folder: AnyPath) -> FolderState:
-    """List the photos of a folder and the folders below it; linked folders are left out.
+    """List the photos of a folder and the folders below it, or its Parquet files; linked folders are left out.
 
     Raises:
         DatasetError: The folder is missing, or a folder below it cannot be read.
@@ -85,7 +88,7 @@ def predict_folder(source: FolderState, model_folder: AnyPath, root: DataRoot, p
     hashes = _hash(source, hash_file, progress)
     keys = pc.unique(hashes["sha256"])
     pending = _pending(hashes, keys.filter(pa.array(~store.found(keys))), source)
-    unstored = _predict(pending, source.folder, model, store, progress)
+    unstored = _predict(pending, photos_root(source.folder), model, store, progress)
     drop_hashes(hash_file, unstored["path"].filter(pc.equal(unstored["reason"], Reason.CHANGED)).to_pylist())
     rows = _assemble(hashes, pa.concat_tables([store.read(keys), unstored]), unstored)
     key = predictions_key(model.key, source.listing)
@@ -99,9 +102,17 @@ def predict_folder(source: FolderState, model_folder: AnyPath, root: DataRoot, p
 
 def _hash(source: FolderState, hash_file: AnyPath, progress: Progress) -> pa.Table:
     """Hash the photos, reusing the hashes in a file; unreadable photos have no row."""
-    hashes = hash_files(source.folder, source.listing.files, read_hashes(hash_file), progress).table
-    known = drop_racy(hashes, source.listing.files, source.time_ns)
-    schema = describe(HASHES, "predict", hash_file.parent.name, {"folder": str(source.folder)})
+    files, known = source.listing.files, read_hashes(hash_file)
+    if source.listing.is_parquet:
+        files = source.listing.parquet_files
+        rows = hash_rows(photos_root(source.folder), files, known, progress, label_column=None)
+        hashes, known = rows.photos, rows.known
+        for path, reason in rows.ignored:
+            source.listing.ignored.add(path, reason)
+    else:
+        hashes = known = hash_files(source.folder, files, known, progress).table
+    known = drop_racy(known, files, source.time_ns)
+    schema = describe(known.schema, "predict", hash_file.parent.name, {"folder": str(source.folder)})
     publish_parquet(hash_file, known.cast(schema))
     return hashes
 
@@ -114,8 +125,12 @@ def _pending(hashes: pa.Table, missing: pa.Array, source: FolderState) -> list[P
         *zip(missing.to_pylist(), paths.to_pylist(), strict=True),
         *(("", file.path) for file in source.listing.files if file.path not in hashed),
     ]
-    is_fetched = storage_at(source.folder).reads_are_requests
-    sizes = {file.path: file.size for file in source.listing.files} if is_fetched else {}
+    if source.listing.is_parquet:
+        pairs.sort(key=lambda pair: reading_order(pair[1]))
+        sizes = dict(zip(hashes["path"].to_pylist(), hashes["bytes"].to_pylist(), strict=True))
+    else:
+        is_fetched = storage_at(source.folder).reads_are_requests
+        sizes = {file.path: file.size for file in source.listing.files} if is_fetched else {}
     return [Photo(key, path, sizes.get(path, 0)) for key, path in pairs]
 
 

@@ -16,6 +16,7 @@ from tasks.progress import Progress
 from tasks.shards.parquet import publish_parquet, read_parquet
 from tasks.snapshot.listing import PhotoFile
 from tasks.snapshot.photo_io import PIECE, photo_sha256
+from tasks.snapshot.row_paths import file_of
 from tasks.snapshot.walk import unreachable_store
 from tasks.storage.files import storage_at
 from tasks.storage.object_store import PARALLEL_REQUESTS
@@ -30,6 +31,9 @@ HASHES = pa.schema(
         pa.field("sha256", pa.string(), nullable=False),
     ]
 )
+
+#: One row a row of a Parquet file, with its label and its split, and the version of that file.
+ROW_HASHES = pa.schema([*HASHES, pa.field("label", pa.string()), pa.field("split", pa.string())])
 
 #: A file that is modified again this soon may keep its mtime and ctime: those of FAT have steps of two seconds.
 RACY_NS = 2_000_000_000
@@ -65,7 +69,7 @@ def read_hashes(path: AnyPath) -> pa.Table | None:
     except (pa.ArrowException, OSError) as exc:
         _log.warning("The known hashes in %s are damaged (%s): every photo is hashed again.", path, exc)
         return None
-    if not table.schema.equals(HASHES):
+    if not any(map(table.schema.equals, (HASHES, ROW_HASHES))):
         _log.info("The known hashes in %s are of another version: every photo is hashed again, once.", path)
         return None
     return table
@@ -122,7 +126,7 @@ def drop_racy(hashes: pa.Table, files: Iterable[PhotoFile], moment_ns: int) -> p
     calls such an entry racily clean. Its mtime or ctime is hardly older than the moment of reading, or newer.
 
     Args:
-        hashes: Columns of `HASHES`.
+        hashes: Columns of `HASHES` or `ROW_HASHES`.
         files: The files of the rows.
         moment_ns: A moment before the files were listed and read, in nanoseconds since 1970.
     """
@@ -139,6 +143,10 @@ def drop_hashes(path: AnyPath, changed: Sequence[str]) -> None:
 
 
 def _without(hashes: pa.Table, paths: Sequence[str]) -> pa.Table:
+    """Drop the rows of files; if these are Parquet files, or photos in them, all rows of such a file."""
+    if hashes.schema.equals(ROW_HASHES):
+        files = set(map(file_of, paths))
+        return hashes.filter(pa.array([file_of(path) not in files for path in hashes["path"].to_pylist()], pa.bool_()))
     return hashes.filter(pc.invert(pc.is_in(hashes["path"], value_set=pa.array(paths, pa.string()))))
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tasks.events import escape_control_characters
 from tasks.snapshot import photo_rules as rules
+from tasks.snapshot.row_paths import find_row
 
 #: Paths kept as examples of each reason.
 EXAMPLES = 3
@@ -32,6 +33,8 @@ _WORDS = {
     rules.NAME_NOT_UTF8: _Words("name that is not UTF-8", "names that are not UTF-8", "rename in UTF-8"),
     rules.NOT_A_PHOTO: _Words("file that is no photo", "files that are no photos"),
     rules.NOT_REGULAR: _Words("entry that is no file", "entries that are no files", "mend or delete broken links"),
+    rules.NO_IMAGE: _Words("row without an image", "rows without an image", "embed the images in the Parquet files"),
+    rules.NO_LABEL: _Words("photo without a label", "photos without a label", "give them labels, or remove them"),
     rules.OUTSIDE: _Words(
         "photo outside a label",
         "photos outside a label",
@@ -163,7 +166,7 @@ class Ignored:
             insort(examples, path)
             del examples[EXAMPLES:]
         folder, _, below = path.partition("/")
-        if below:
+        if below and not find_row(path):
             self.folders.setdefault(folder, Counter())[reason] += 1
 
     def summarise(self, photos: Iterable[str]) -> IgnoredSummary:

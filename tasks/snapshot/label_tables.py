@@ -70,14 +70,20 @@ class LabelTable:
         self.without_row[:] = [file.path for file, known in zip(files, found, strict=True) if not known]
         return [file for file, known in zip(files, found, strict=True) if known]
 
-    def label(self, hashes: pa.Table) -> TableLabels:
+    def label(self, hashes: pa.Table, names: pa.Array | None = None) -> TableLabels:
         """Label photos; one with two labels in the table has two rows then, which makes it a conflict.
+
+        Args:
+            hashes: The photos, columns of `HASHES`.
+            names: Other keys of the photos, null where there is none; None if they have only their own.
 
         Raises:
             DatasetError: No row names a photo.
         """
         column = "sha256" if self.by_content else "path"
         places = self._places(hashes[column].combine_chunks())
+        if names is not None:
+            places = np.where(places < 0, self._places(names), places)
         without = [*self.without_row, *hashes["path"].filter(pa.array(places < 0)).to_pylist()]
         keys = self._keys()
         unmatched = keys.filter(pa.array(np.bincount(places[places >= 0], minlength=len(keys)) == 0)).to_pylist()

@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from tasks.keys import KEY_LENGTH
 from tasks.snapshot.ignored import Ignored, IgnoredSummary
-from tasks.snapshot.photo_rules import NOT_A_PHOTO, OUTSIDE
+from tasks.snapshot.photo_rules import NOT_A_PHOTO, OUTSIDE, PHOTO, kind_by_suffix
 
 
 class PhotoFile(NamedTuple):
@@ -34,6 +34,22 @@ class Listing:
     unclear: tuple[PhotoFile, ...] = ()
     #: Files whose names and places are those of tables of labels, see `photo_rules.is_label_table`.
     label_tables: tuple[PhotoFile, ...] = ()
+    #: Parquet files, whose rows are the photos if there are no files of photos.
+    parquet_files: tuple[PhotoFile, ...] = ()
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether the photos are the rows of Parquet files."""
+        return bool(self.parquet_files) and not self.files
+
+    def settle(self) -> "Listing":
+        """Count Parquet files beside photos as ignored."""
+        if not self.files or not self.parquet_files:
+            return self
+        ignored = deepcopy(self.ignored)
+        for file in self.parquet_files:
+            ignored.add(file.path, NOT_A_PHOTO)
+        return replace(self, ignored=ignored, parquet_files=())
 
     def summarise_ignored(self) -> IgnoredSummary:
         """Summarise the ignored entries."""
@@ -49,14 +65,16 @@ class Listing:
         for file in (*unread, *self.label_tables):
             ignored.add(file.path, NOT_A_PHOTO)
         files, unclear = (tuple(file for file in own if "/" in file.path) for own in (self.files, self.unclear))
-        return Listing(files, ignored, unclear)
+        return replace(self, files=files, ignored=ignored, unclear=unclear, label_tables=())
 
     def state(self) -> str:
         """Fingerprint all paths, sizes and versions: photos of the same state need not be read again.
 
-        Unclear objects count too, whether they have been read or not, and so do tables of labels.
+        Unclear objects count too, whether they have been read or not, and so do tables of labels. Parquet files
+        do unless a file beside them is a photo by its name.
         """
-        others = (*self.unclear, *self.label_tables)
+        parquet = () if any(kind_by_suffix(file.path) == PHOTO for file in self.files) else self.parquet_files
+        others = (*self.unclear, *self.label_tables, *parquet)
         files = sorted((*self.files, *others)) if others else self.files
         return fingerprint_rows((file.path, str(file.size), file.version) for file in files)
 

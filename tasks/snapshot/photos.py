@@ -12,28 +12,26 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.download.source_fallback import INVALIDATED
-from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.manifests import read_manifest
 from tasks.shards.schemas import SNAPSHOT, describe
 from tasks.snapshot.corrections import CorrectedPhotos, Corrections
 from tasks.snapshot.given_splits import settle_splits
-from tasks.snapshot.hashes import HASHES, drop_hashes, drop_racy, hash_files, recall, tabulate_files
+from tasks.snapshot.hashed_photos import hash_photo_rows, hash_photos, list_labelled
+from tasks.snapshot.hashes import drop_hashes, drop_racy
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.snapshot.label_tables import BESIDE, LabelSource, LabelTable, find_label_table
+from tasks.snapshot.label_tables import BESIDE, LabelSource
 from tasks.snapshot.labels import to_label
-from tasks.snapshot.listing import Listing, PhotoFile, fingerprint_rows
-from tasks.snapshot.photo_rules import OUTSIDE, UNREADABLE
+from tasks.snapshot.layouts import photos_root
+from tasks.snapshot.listing import fingerprint_rows
+from tasks.snapshot.row_reader import are_rows
 from tasks.snapshot.split_facts import GivenSplits
-from tasks.snapshot.split_folders import find_split_folders, is_labelled, label_by_folder, label_folders
-from tasks.snapshot.walk import list_unread, read_unclear
+from tasks.snapshot.split_folders import label_folders
+from tasks.snapshot.walk import list_unread
 from tasks.storage.errors import DamagedError
 from tasks.storage.files import local
 from tasks.storage.layout import DataRoot
-
-#: Most bytes of text in an Arrow array.
-COLUMN_BYTES = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +46,11 @@ class Snapshot:
     #: the same label, null for that photo itself. `conflict` is true if the same bytes are under two labels or more;
     #: such a photo can be a duplicate within its label as well.
     table: pa.Table
-    hashes: pa.Table  #: Columns of `HASHES`, for the next snapshot to recall.
+    hashes: pa.Table  #: Columns of `HASHES` or `ROW_HASHES`, for the next snapshot to recall.
     state: str  #: Fingerprint of all paths, sizes and versions.
     ignored: IgnoredSummary  #: Ignored entries of the folder, by reason.
     hashed: int  #: Number of files that were read; the hashes of the others were known.
-    #: Columns of `HASHES`: all files, with those of excluded photos, but without those that a table gives no label.
+    #: Likewise: all files, with those of excluded photos, but without those that a table gives no label.
     files: pa.Table
     corrected: CorrectedPhotos | None  #: The corrected photos; None without corrections.
     label_table: Mapping[str, Any] | None = None  #: Facts about the table of labels, see `describe_label_table`.
@@ -83,6 +81,8 @@ class Snapshot:
     @property
     def merged_labels(self) -> dict[str, list[str]]:
         """Folders of each label that has several, whose names differ only in their form of Unicode."""
+        if are_rows(self.table["path"].slice(0, 1).to_pylist()):
+            return {}
         folders = defaultdict(list)
         if self.label_table and self.label_table.get("tables"):
             return {}
@@ -100,86 +100,51 @@ def take_snapshot(
 ) -> Snapshot:
     """Take a snapshot of a folder `<label>/**/<file>`, `<split>/<label>/**/<file>`, or with a table of labels.
 
-    Nothing in the folder is changed.
+    Or of Parquet files with a column of images. Nothing in the folder is changed.
 
     Files whose size and version are known are not read again. A file that vanishes meanwhile has no row; one that
     cannot be read has none either, is counted as ignored and logged.
 
     Args:
-        root: The folder.
-        known: Hashes that the last snapshot left, columns of `HASHES`; None if there are none.
+        root: The folder, or one Parquet file.
+        known: Hashes that the last snapshot left, columns of `HASHES` or `ROW_HASHES`; None if there are none.
         progress: Advances by the files that are read.
         corrections: Corrections of labels; None if there are none.
         labels: The parameters that name a table of labels.
 
     Raises:
         DatasetError: The folder or one below it cannot be read, has more photos than a snapshot can, has two
-            folders of the same split, or gives splits but no photos to train on.
+            folders of the same split, or gives splits but no photos to train on; or a Parquet file is damaged, or has
+            no images or labels.
         SettingError: A correction gives a label that no photo has, or the table of labels cannot be used.
     """
     moment_ns = time.time_ns()
-    unread = list_unread(root, by_table=bool(labels.file))
-    listing, label_table = list_labelled(root, unread, labels, known)
-    _check_size(root, listing)
-    has_table = label_table is not None and bool(label_table.names)
-    splits = {} if has_table else find_split_folders([file.path for file in listing.files])
-    files = select_labelled(listing, label_table, splits)
-    if not has_table:
-        for path in sorted({file.path for file in listing.files} - {file.path for file in files}):
-            listing.ignored.add(path, OUTSIDE)
-    hashed = hash_files(root, files, known, progress)
-    for path in hashed.unreadable:
-        listing.ignored.add(path, UNREADABLE)
-    unreadable = set(hashed.unreadable)
-    labelled, told = _label(hashed.table, label_table, splits)
+    unread, folder = list_unread(root, by_table=bool(labels.file)), photos_root(root)
+    listing, label_table = list_labelled(folder, unread, labels, known)
+    if listing.is_parquet:
+        photos = hash_photo_rows(folder, listing, label_table or labels.column, known, progress)
+    else:
+        photos = hash_photos(folder, listing, label_table, known, progress)
+    labelled, hashed = photos.labelled, photos.hashed
     corrected = corrections.apply(labelled) if corrections else None
     settled = settle_splits(corrected.table if corrected else labelled)
     table = _mark_repeats(settled.table)
     key = _snapshot_key(table)
-    hashes = drop_racy(hashed.table, listing.files, moment_ns)
+    hashes = drop_racy(hashed.table, listing.parquet_files if listing.is_parquet else listing.files, moment_ns)
     return Snapshot(
         key=key,
         table=table.cast(describe(SNAPSHOT, "snapshot", key, {})),
-        hashes=hashes.cast(describe(HASHES, "snapshot", key, {})),
+        hashes=hashes.cast(describe(hashes.schema, "snapshot", key, {})),
         state=unread.state(),
-        ignored=listing.ignored.summarise(file.path for file in files if file.path not in unreadable),
+        ignored=listing.ignored.summarise(hashed.table["path"].to_pylist()),
         hashed=hashed.read,
-        files=labelled if has_table else hashed.table,
+        files=labelled if photos.has_table else hashed.table,
         corrected=corrected,
-        label_table=told,
+        label_table=photos.label_table,
         labels_digest=label_table.digest if label_table else "",
         given=settled.given,
-        split_folders=splits,
+        split_folders=photos.split_folders,
     )
-
-
-def list_labelled(
-    root: AnyPath, unread: Listing, labels: LabelSource, known: pa.Table | None
-) -> tuple[Listing, LabelTable | None]:
-    """List the photos that may have a label, and read the table of labels, if there is one; see `find_label_table`."""
-    table = find_label_table(root, unread, labels)
-    listing = unread if table and table.names else unread.inside_folders()
-    if listing.unclear:
-        keys = recall(tabulate_files(listing.unclear), known)
-        listing = read_unclear(root, listing, {file for file, key in zip(listing.unclear, keys, strict=True) if key})
-    return listing, table
-
-
-def select_labelled(listing: Listing, table: LabelTable | None, splits: Mapping[str, str]) -> Sequence[PhotoFile]:
-    """Select the photos that get a label by a table, or by their folders."""
-    if table is not None and table.names:
-        return table.select(listing.files)
-    return [file for file in listing.files if is_labelled(file.path, splits)]
-
-
-def _check_size(root: AnyPath, listing: Listing) -> None:
-    """Refuse photos whose hashes or paths do not fit into one column of a table, before any photo is read."""
-    hashes, paths = 64 * len(listing.files), sum(len(file.path.encode()) for file in listing.files)
-    if max(hashes, paths) > COLUMN_BYTES:
-        raise DatasetError(
-            f"The dataset {root} has {len(listing.files):,} photos, with paths of {paths:,} bytes. It can have "
-            f"{COLUMN_BYTES // 64:,}, with paths of {COLUMN_BYTES:,} bytes in all: make several datasets of it."
-        )
 
 
 def read_snapshot(root: DataRoot, key: str) -> pa.Table:
@@ -231,15 +196,6 @@ def _snapshot_key(table: pa.Table) -> str:
     given = table["split"].null_count < table.num_rows
     columns = [table["path"], table["label"], table["sha256"], *([table["split"].fill_null("")] if given else [])]
     return fingerprint_rows(zip(*(column.to_pylist() for column in columns), strict=True))
-
-
-def _label(
-    hashes: pa.Table, table: LabelTable | None, splits: Mapping[str, str]
-) -> tuple[pa.Table, Mapping[str, Any] | None]:
-    """Add the columns `label` and `split` to hashes; returns also the facts about the table of labels."""
-    if table is None or not table.names:
-        return label_by_folder(hashes, splits), {"unused": table.unused} if table else None
-    return table.label(hashes)
 
 
 def _mark_repeats(labelled: pa.Table) -> pa.Table:

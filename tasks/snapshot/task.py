@@ -28,6 +28,7 @@ from tasks.progress import Progress
 from tasks.shards.manifests import StageResult
 from tasks.snapshot.label_folders import photos_folder
 from tasks.snapshot.labels import check_labels, label_changes
+from tasks.snapshot.layouts import photos_root
 from tasks.snapshot.spec import SNAPSHOT
 from tasks.stage import RunStageTask
 from tasks.storage.files import is_there, listed
@@ -111,6 +112,10 @@ class TakeSnapshot(RunStageTask):
 
     def photos(self) -> AnyPath:
         """Return the folder of the snapshot's paths."""
+        return photos_root(self.source())
+
+    def source(self) -> AnyPath:
+        """Return the folder or the Parquet file that the photos are listed in."""
         download = self.requires()
         if download is None:
             return to_path(self.dataset.location)
@@ -157,7 +162,7 @@ class TakeSnapshot(RunStageTask):
 
         corrections = read_corrections(to_path(self.corrections)) if self.corrections else None
         labels = LabelSource(self.labels, self.label_column)
-        return take_snapshot(self.photos(), read_hashes(self._hashes()), progress, corrections, labels)
+        return take_snapshot(self.source(), read_hashes(self._hashes()), progress, corrections, labels)
 
     def _publish(self, snapshot: "Snapshot", last: LastSnapshot | None) -> StageResult:
         """Check and publish a snapshot."""
@@ -235,4 +240,4 @@ def source_state(dataset: Dataset, *, by_table: bool = False) -> str:
         listing = list_unread(to_path(dataset.location), by_table=by_table)
     except PipelineError:
         return UNREACHABLE
-    return listing.state() if listing.files or listing.unclear else UNREACHABLE
+    return listing.state() if listing.files or listing.unclear or listing.parquet_files else UNREACHABLE

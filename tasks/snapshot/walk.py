@@ -18,9 +18,10 @@ from tasks.snapshot import photo_rules as rules
 from tasks.snapshot.ignored import Ignored
 from tasks.snapshot.listing import Listing, PhotoFile
 from tasks.snapshot.photo_io import read_head, read_photo
+from tasks.snapshot.row_paths import is_parquet
 from tasks.storage.object_store import PARALLEL_REQUESTS
 from tasks.storage.protocol import StoredFile
-from tasks.storage.remote_listing import StoreUnreachableError, objects_below
+from tasks.storage.remote_listing import StoreUnreachableError, objects_below, version
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -41,7 +42,7 @@ def list_files(root: AnyPath, *, labelled: bool = True) -> Listing:
         DatasetError: The folder is missing or is a file, a folder below it cannot be read, or the store is unreachable.
     """
     listing = list_unread(root, labelled=labelled)
-    return read_unclear(root, listing.inside_folders() if labelled else listing)
+    return read_unclear(root, listing.inside_folders() if labelled else listing).settle()
 
 
 def list_unread(root: AnyPath, *, labelled: bool = True, by_table: bool = False) -> Listing:
@@ -108,10 +109,12 @@ class _Found:
     unclear: list[PhotoFile] = field(default_factory=list)  #: Objects whose names do not tell their kind.
     ignored: Ignored = field(default_factory=Ignored)  #: Ignored entries, by reason.
     label_tables: list[PhotoFile] = field(default_factory=list)  #: Files that may be tables of labels.
+    parquet_files: list[PhotoFile] = field(default_factory=list)  #: Other Parquet files.
 
     def listing(self) -> Listing:
-        files, unclear, tables = (tuple(sorted(each)) for each in (self.files, self.unclear, self.label_tables))
-        return Listing(files, self.ignored, unclear, tables)
+        found = (self.files, self.unclear, self.label_tables, self.parquet_files)
+        files, unclear, tables, parquet = (tuple(sorted(each)) for each in found)
+        return Listing(files, self.ignored, unclear, tables, parquet)
 
     def is_table(self, path: str) -> bool:
         return self.labelled and rules.is_label_table(path)
@@ -126,7 +129,9 @@ def _walk(root: Path, found: _Found) -> None:
             with os.scandir(f"{root}/{folder}") as entries:
                 folders.extend(f"{folder}{entry.name}/" for entry in entries if _add_entry(found, entry, folder))
         except (FileNotFoundError, NotADirectoryError) as exc:
-            if not folder:
+            if not folder and is_parquet(root.name) and root.is_file():
+                found.parquet_files.append(_file_at(root.name, root.stat()))
+            elif not folder:
                 raise _missing(root, exc.strerror, labelled=found.labelled) from exc
         except OSError as exc:
             raise DatasetError(
@@ -174,22 +179,31 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _add_file(found: _Found, entry: os.DirEntry[str], status: os.stat_result, path: str) -> str | None:
+    """Add a photo or a Parquet file; returns the reason to ignore any other file."""
+    reason = _ignored_file(found, entry, status, path)
+    if is_rows := reason == rules.NOT_A_PHOTO and is_parquet(path):
+        reason = None
+    if reason is None:
+        own = found.parquet_files if is_rows else found.label_tables if found.is_table(path) else found.files
+        own.append(_file_at(path, status))
+    return reason
+
+
+def _file_at(path: str, status: os.stat_result) -> PhotoFile:
+    return PhotoFile(path, status.st_size, file_version(status), max(status.st_mtime_ns, status.st_ctime_ns))
+
+
+def _ignored_file(found: _Found, entry: os.DirEntry[str], status: os.stat_result, path: str) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return rules.NOT_REGULAR
     kind = rules.kind_by_suffix(path)
     if kind == rules.RAW_PHOTO:
         return kind
-    is_table = found.is_table(path)
-    if kind != rules.PHOTO and not is_table:
+    if kind != rules.PHOTO and not found.is_table(path):
         try:
-            reason = rules.ignored_by_head(read_head(entry.path, HEAD), entry.name)
+            return rules.ignored_by_head(read_head(entry.path, HEAD), entry.name)
         except OSError:
             return rules.UNREADABLE
-        if reason is not None:
-            return reason
-    changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
-    own = found.label_tables if is_table else found.files
-    own.append(PhotoFile(path, status.st_size, file_version(status), changed_ns))
     return None
 
 
@@ -203,10 +217,18 @@ def _list_objects(root: "UPath", found: _Found) -> None:
     except StoreUnreachableError as exc:
         raise unreachable_store(exc) from exc
     if not count:
-        why = "it is a file" if root.is_file() else "nothing is there"
+        is_file = root.is_file()
+        if is_file and is_parquet(root.name):
+            found.parquet_files.append(_object_at(root))
+            return
+        why = "it is a file" if is_file else "nothing is there"
         raise _missing(root, why, labelled=found.labelled) from FileNotFoundError(errno.ENOENT, why)
     for path, reason in ignored.items():
         found.ignored.add(path, reason)
+
+
+def _object_at(path: "UPath") -> PhotoFile:
+    return PhotoFile(path.name, int(path.stat().st_size), version(path))
 
 
 def _add_object(found: _Found, ignored: dict[str, str], remote: StoredFile) -> None:
@@ -220,6 +242,8 @@ def _add_object(found: _Found, ignored: dict[str, str], remote: StoredFile) -> N
     kind = rules.kind_by_suffix(remote.path)
     if found.is_table(remote.path):
         found.label_tables.append(PhotoFile(remote.path, remote.size, remote.version))
+    elif is_parquet(remote.path):
+        found.parquet_files.append(PhotoFile(remote.path, remote.size, remote.version))
     elif kind == rules.PHOTO or (kind is None and remote.size):
         files = found.files if kind == rules.PHOTO else found.unclear
         files.append(PhotoFile(remote.path, remote.size, remote.version))

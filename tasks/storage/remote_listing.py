@@ -102,6 +102,12 @@ def read_range(path: "UPath", start: int, count: int) -> bytes:
             time.sleep(pause)
 
 
+def object_size(path: "UPath") -> int:
+    """Bytes of an object; errors are those of `read_range`."""
+    with _store_errors(path):
+        return int(path.fs.size(path.path))
+
+
 def _listed(folder: "UPath", bucket: str, prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     # S3 is listed page by page, since a million objects would take a GB.
     if not hasattr(folder.fs, "call_s3"):

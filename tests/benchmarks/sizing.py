@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from tasks.snapshot.photos import COLUMN_BYTES
+from tasks.snapshot.sizes import COLUMN_BYTES
 from tests.benchmarks.runs import COLD, NEW
 
 #: The part of a run that may be left out, and the one that exists with several machines only.

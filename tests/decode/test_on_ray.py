@@ -23,6 +23,8 @@ from tasks.storage.layout import DataRoot
 from tests.cluster.ray_nodes import nodes
 from tests.decode.drawing import encode, photos_in, smooth
 from tests.decode.test_photos import draw
+from tests.snapshot.parquet_files import image_table, parquet
+from tests.snapshot.photo_files import put
 from tests.support.progress import Tally
 from tests.support.servers.object_store import ObjectStore
 
@@ -142,3 +144,20 @@ def test_a_block_that_is_done_again_leaves_its_rows_once(folder: Path, photos: p
     work = work_on(folder, tmp_path)
     assert work(block) == work(block)
     assert rows_written(tmp_path) == DRAWN
+
+
+def test_rows_of_parquet_files_are_decoded_on_ray_in_their_order(
+    folder: Path, tmp_path: Path, ray_nodes: RayNodes
+) -> None:
+    photos = photos_in(folder)
+    files = [folder / path for path in photos["path"].to_pylist()]
+    images = [{"bytes": path.read_bytes(), "path": path.name} for path in files]
+    put(tmp_path / "rows", {"a.parquet": parquet(image_table(images, label=[0] * len(images)))})
+    rows_there = pa.array([f"a.parquet#{number}/{path.name}" for number, path in enumerate(files)])
+    table = photos.set_column(photos.column_names.index("path"), "path", rows_there).sort_by("sha256")
+    here, there = tmp_path / "here", tmp_path / "there"
+    local = decode_photos(table, tmp_path / "rows", open_stores(DataRoot(here), SETTINGS), NullProgress(), MAX_PIXELS)
+    counts = decode_on_cluster(table, work_on(tmp_path / "rows", there), Cluster(ray_nodes.address), NullProgress())
+    assert counts == local
+    assert counts.new == DRAWN + 1
+    assert rows(there, table) == rows(here, table)

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.decode import prefetch
@@ -20,6 +21,7 @@ from tasks.progress import NullProgress
 from tasks.storage.layout import DataRoot
 from tests.decode.deadly import SETTINGS, die_of_the_deadly, die_once
 from tests.decode.drawing import encode, smooth, table_of
+from tests.snapshot.parquet_files import image_table, parquet
 from tests.snapshot.photo_files import put
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore
@@ -171,3 +173,43 @@ def test_pending_photos_stay_within_the_limit_of_bytes_unless_one_is_alone(size:
 def test_the_refusal_of_an_object_store_is_quoted() -> None:
     refusal = unread(PermissionError("Access Denied."))
     assert refusal == (Reason.UNREADABLE, "The file cannot be read (Access Denied.). Mend that and run again.")
+
+
+def test_rows_of_parquet_files_are_decoded_in_their_order_as_their_photos_are(
+    folder: AnyPath, tmp_path: Path, scratch: Path
+) -> None:
+    photos = drawn(2 * BATCH + 9)
+    here, _ = decode(photos, put(tmp_path / "photos", photos), tmp_path / "data")
+    images = [{"bytes": data, "path": path} for path, data in photos.items()]
+    put(folder, {"a.parquet": parquet(image_table(images, label=[0] * len(photos)))})
+    table = table_of(photos)
+    rows = pa.array([f"a.parquet#{number}/{number}.jpg" for number in range(len(photos))])
+    # By their hashes, as the snapshot gives them.
+    table = table.set_column(table.column_names.index("path"), "path", rows).sort_by("sha256")
+    stores = open_stores(DataRoot(tmp_path / "rows"), SETTINGS)
+    counts = decode_photos(table, folder, stores, NullProgress())
+    assert counts == here
+    found = [row for shard in stores.decoded.shards() for row in pq.read_table(shard)["sha256"].to_pylist()]
+    assert found == table_of(photos)["sha256"].to_pylist()
+    assert not [path for path in scratch.rglob("*") if path.is_file()]
+
+
+def test_rows_that_are_gone_changed_or_too_large_are_told_as_photos_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prefetch, "MAX_BYTES", len(GOOD) + 10)
+    large = GOOD + bytes(100)
+    put(
+        tmp_path,
+        {"a.parquet": parquet(image_table([{"bytes": GOOD}, {"bytes": large}, {"bytes": large}], label=[0] * 3))},
+    )
+    keys = [hashlib.sha256(data).hexdigest() for data in (GOOD, large, GOOD, GOOD, GOOD)]
+    paths = ["a.parquet#0", "a.parquet#1", "a.parquet#2", "a.parquet#3", "b.parquet#0"]
+    sizes = [len(GOOD), len(large), len(large), len(GOOD), len(GOOD)]
+    photos = [Photo(*each) for each in zip(keys, paths, sizes, strict=True)]
+    work = partial(decode_file, settings=SETTINGS)
+    results = [one.result for one in tried(work, photos, tmp_path)]
+    assert isinstance(results[0], Picture)
+    assert results[1:4] == [LARGE_FILE, CHANGED, CHANGED]
+    assert isinstance(results[4], Rejection)
+    assert results[4].reason is Reason.VANISHED

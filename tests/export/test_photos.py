@@ -14,7 +14,6 @@ from PIL import Image
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import StoreError
-from tasks.export import photos as read
 from tasks.export.layers import PhotoDecoder
 from tasks.export.photos import ReferencePhotos, convert_to_png, read_files, read_reference
 from tasks.runtime.tensorflow_import import tf
@@ -79,7 +78,7 @@ def test_photos_of_an_object_store_that_cannot_be_had_are_left_out(
             raise StoreUnreachableError("s3://photos", "it does not answer")
         return path.read_bytes()[:limit]
 
-    monkeypatch.setattr(read, "read_photo", refuse)
+    monkeypatch.setattr("tasks.snapshot.row_reader.read_photo", refuse)
     photos, _, _, left_out, _ = read_files(known(contents), tmp_path)
     assert photos.paths == ["0.jpg"]
     assert left_out == {"out of reach": 2}

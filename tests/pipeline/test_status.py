@@ -138,7 +138,7 @@ def test_its_options_are_the_parameters_with_their_defaults() -> None:
     text = " ".join(verb("status", "--help").output.split())
     parameters = RetrainFlowers.get_param_names(include_significant=True)
     assert all(f"--{name.replace('_', '-')}" in text for name in parameters)
-    assert "or URL of one. [default: sample]" in text
+    assert "or its URL. [default: sample]" in text
 
 
 def test_a_value_that_cannot_be_is_the_parameter_s_own_sentence_and_exit_code_2(project: Project) -> None:

@@ -19,6 +19,8 @@ from tasks.storage.files import publish_folder
 from tasks.storage.layout import DataRoot
 from tests.predict.trained import COUNT, Trained, draw
 from tests.snapshot.aging import recalling_new_files
+from tests.snapshot.parquet_files import parquet, photos_in_rows
+from tests.snapshot.photo_files import put
 from tests.support.progress import Tally
 from tests.support.servers.object_store import ObjectStore
 
@@ -175,3 +177,21 @@ def test_labels_of_an_earlier_version_are_normalised(trained: Trained, photos: P
     old = table.set_column(2, PREDICTED.field(2), pa.array(["cafe\u0301"] * len(table)))
     rows = _assemble(table.select(["sha256", "path"]), old.select(PREDICTED.names), PREDICTED.empty_table())
     assert set(rows["predicted"].to_pylist()) == {"caf\u00e9"}
+
+
+def test_rows_of_parquet_files_are_predicted_as_photos_are_and_new_files_only_later(
+    trained: Trained, tmp_path: Path, root: DataRoot
+) -> None:
+    files = sorted(trained.photos.rglob("*.jpg"))
+    table = photos_in_rows(files).drop_columns("label")
+    with recalling_new_files():
+        put(tmp_path / "rows", {"a.parquet": parquet(table.slice(0, COUNT - 4))})
+        first, _ = predict(trained, tmp_path / "rows", root)
+        put(tmp_path / "rows", {"b.parquet": parquet(table.slice(COUNT - 4))})
+        counts, rows = predict(trained, tmp_path / "rows", root, told := Tally())
+    assert (first.new, counts.new, counts.reused) == (COUNT - 4, 4, COUNT - 4)
+    # Hashed are four rows, and the model predicts them.
+    assert (told.beginnings, told.total, told.done) == (2, 4, 4)
+    evaluated = {row["sha256"]: row["predicted"] for row in trained.evaluated().to_pylist()}
+    assert {row["sha256"]: row["predicted"] for row in rows.to_pylist()} == evaluated
+    assert rows["path"].to_pylist()[0] == f"a.parquet#0/{files[0].name}"

@@ -217,14 +217,14 @@ def test_the_real_photos_have_one_conflict_and_one_duplicate(flower_photos: Path
 def test_more_photos_than_a_column_holds_and_longer_paths_are_refused(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.snapshot.photos.COLUMN_BYTES", 6 * 64)
+    monkeypatch.setattr("tasks.snapshot.sizes.COLUMN_BYTES", 6 * 64)
     assert take(root).photos == 6
     put(root, {f"roses/{'ü' * 100}/{'ü' * 100}.jpg": b"far down"})
     with pytest.raises(DatasetError, match=r"has 7 photos, .* It can have 6, .* several datasets"):
         take(root)
     paths = sum(len(str(file.relative_to(root)).encode()) for file in root.rglob("*.jpg"))
-    monkeypatch.setattr("tasks.snapshot.photos.COLUMN_BYTES", paths)
+    monkeypatch.setattr("tasks.snapshot.sizes.COLUMN_BYTES", paths)
     assert take(root).photos == 7
-    monkeypatch.setattr("tasks.snapshot.photos.COLUMN_BYTES", paths - 1)
+    monkeypatch.setattr("tasks.snapshot.sizes.COLUMN_BYTES", paths - 1)
     with pytest.raises(DatasetError, match=f"paths of {paths} bytes"):
         take(root)
