@@ -18,13 +18,14 @@ from tasks.progress import Progress
 from tasks.shards.manifests import read_manifest
 from tasks.shards.schemas import SNAPSHOT, describe
 from tasks.snapshot.corrections import CorrectedPhotos, Corrections
-from tasks.snapshot.given_splits import GivenSplits, settle_splits
+from tasks.snapshot.given_splits import settle_splits
 from tasks.snapshot.hashes import HASHES, drop_hashes, drop_racy, hash_files, recall, tabulate_files
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.label_tables import BESIDE, LabelSource, LabelTable, find_label_table
 from tasks.snapshot.labels import to_label
 from tasks.snapshot.listing import Listing, PhotoFile, fingerprint_rows
 from tasks.snapshot.photo_rules import OUTSIDE, UNREADABLE
+from tasks.snapshot.split_facts import GivenSplits
 from tasks.snapshot.split_folders import find_split_folders, is_labelled, label_by_folder, label_folders
 from tasks.snapshot.walk import list_unread, read_unclear
 from tasks.storage.errors import DamagedError
