@@ -98,7 +98,8 @@ class LabelTable:
         distinct = self.rows.group_by(_ROWS.names).aggregate([])
         joined = found.filter(found["key"].is_valid()).join(distinct, "key", join_type="inner").drop_columns("key")
         labelled = joined.filter(joined["label"].is_valid()).sort_by([("path", "ascending"), ("label", "ascending")])
-        unlabelled = set(joined["path"].to_pylist()) - set(labelled["path"].to_pylist())
+        empty = pc.unique(joined["path"].filter(joined["label"].is_null()))
+        unlabelled = empty.filter(pc.invert(pc.is_in(empty, labelled["path"].combine_chunks()))).to_pylist()
         details = {
             "tables": list(self.names),
             "rows": self.rows.num_rows,
@@ -182,7 +183,9 @@ def _read_beside(root: AnyPath, name: str, column: str) -> pa.Table:
     except StoreUnreachableError as exc:
         raise unreachable_store(exc) from exc
     except OSError as exc:
-        raise DatasetError(f"The table {root / name} cannot be read ({exc.strerror or exc}).") from exc
+        raise DatasetError(
+            f"The table {root / name} cannot be read ({exc.strerror or exc}). Mend its permissions (chmod u+r)."
+        ) from exc
 
 
 def _read_given(source: LabelSource) -> LabelTable:
@@ -190,7 +193,7 @@ def _read_given(source: LabelSource) -> LabelTable:
         data = read_photo(to_path(source.file), MAX_BYTES)
         by_content, rows = _read(source.file, data, source.column, _ELSEWHERE)
     except (_NoLabelsError, TableError) as exc:
-        raise SettingError(f"--labels {source.file} {exc}") from exc
+        raise SettingError(f"--labels {source.file} {str(exc).removesuffix('.')}. Correct it.") from exc
     except OSError as exc:
         raise SettingError(
             f"--labels {source.file} cannot be read ({exc.strerror or exc}). Give a CSV, JSON lines or Parquet file "
@@ -232,9 +235,7 @@ def _choose(columns: Sequence[str], label: str, keys: Sequence[str]) -> tuple[st
     if key is None:
         raise _NoLabelsError(f"has none of the columns {', '.join(keys)}, which name a photo; it has {listed}")
     if (label or _LABEL) not in columns:
-        raise _NoLabelsError(
-            f"has no column {label or _LABEL}; it has {listed}. Name the column of the labels with --label-column"
-        )
+        raise _NoLabelsError(f"has no column {label or _LABEL} (--label-column names another one); it has {listed}")
     return key, label or _LABEL
 
 
@@ -254,7 +255,7 @@ def _splits(raw: pa.ChunkedArray) -> pa.Array:
     if unknown := [name for name, split in zip(names, splits, strict=True) if split is None]:
         raise TableError(
             f"has in the column split {first_of(list(map(repr, unknown)), _NAMED)}; train, validation and test are "
-            "known, and their usual names. Correct them, or rename the column if it means something else."
+            "known, and their usual names. Rename the column if it means something else."
         )
     return pa.array(splits, pa.string()).take(encoded.indices)
 
@@ -278,5 +279,5 @@ def _split_by_folder(labelled: pa.Table) -> pa.Table:
     return labelled.set_column(labelled.column_names.index("split"), "split", given)
 
 
-def _counted(name: str, paths: Sequence[str] | set[str]) -> dict[str, Any]:
+def _counted(name: str, paths: Sequence[str]) -> dict[str, Any]:
     return {name: len(paths), f"{name}_examples": sorted(paths)[:_NAMED]}

@@ -32,5 +32,5 @@ def check_shrink(before: pa.Table, now: pa.Table, max_shrink: float, since: str)
     raise DatasetError(
         f"{len(gone):,} of the {before.num_rows:,} photos of {since} are gone ({first_of(named, _NAMED)}), more than "
         f"--max-shrink {max_shrink:g}; there are {now.num_rows:,} now, and everything from before is kept. Mount or "
-        "put back what is missing, or accept the loss with --max-shrink 1."
+        "put back what is missing, or its rows in a table of labels, or accept the loss with --max-shrink 1."
     )

@@ -21,7 +21,7 @@ from tasks.download.source_fallback import (
 )
 from tasks.download.task import FetchDataset, archive_state
 from tasks.errors import DatasetError, PipelineError
-from tasks.keys import KEY_LENGTH, file_sha256
+from tasks.keys import KEY_LENGTH
 from tasks.parameters import ChoiceParameter, NumberParameter, SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
@@ -29,6 +29,7 @@ from tasks.shards.manifests import StageResult
 from tasks.snapshot.label_folders import photos_folder
 from tasks.snapshot.labels import check_labels, label_changes
 from tasks.snapshot.layouts import photos_root
+from tasks.snapshot.photo_io import photo_sha256
 from tasks.snapshot.spec import SNAPSHOT
 from tasks.stage import RunStageTask
 from tasks.storage.files import is_there, listed
@@ -215,8 +216,8 @@ class TakeSnapshot(RunStageTask):
 
 def _digest(file: str) -> str:
     try:
-        return file_sha256(to_path(file))[:KEY_LENGTH]
-    except OSError:
+        return photo_sha256(to_path(file))[:KEY_LENGTH]
+    except (OSError, PipelineError):
         # The stage reads the file and raises its error.
         return "missing"
 

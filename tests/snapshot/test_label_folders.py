@@ -1,5 +1,7 @@
 """The folder of the label folders in an extracted archive, whatever folders wrap them."""
 
+from pathlib import Path
+
 import pytest
 
 from tasks.paths import AnyPath
@@ -33,3 +35,21 @@ def test_label_folders_are_found(root: str, files: list[str], expected: str, req
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_bytes(b"")
     assert str(photos_folder(folder)) == f"{folder}/{expected}".rstrip("/")
+
+
+@pytest.mark.parametrize(
+    ("files", "gives_labels", "expected"),
+    [
+        (["a/metadata.csv", "a/images/1.jpg"], True, "a"),
+        (["metadata.csv", "images/rose/1.jpg", "images/tulip/2.jpg"], True, ""),
+        (["metadata.csv", "images/rose/1.jpg", "images/tulip/2.jpg"], False, "images"),
+        (["a/metadata.csv", "a/1.jpg"], True, "a"),
+    ],
+)
+def test_a_table_that_gives_labels_is_beside_the_photos(
+    tmp_path: Path, files: list[str], gives_labels: bool, expected: str
+) -> None:
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b"")
+    assert photos_folder(tmp_path, lambda *_: gives_labels) == tmp_path / expected

@@ -120,7 +120,10 @@ def test_another_column_may_hold_the_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "reason"),
     [
-        ("file_name,text\nrose/0.jpg,a rose\n", "metadata.csv has no column label; it has 'file_name', 'text'"),
+        (
+            "file_name,text\nrose/0.jpg,a rose\n",
+            "metadata.csv has no column label (--label-column names another one); it has 'file_name', 'text'",
+        ),
         ("title,label\nx,y\n", "metadata.csv has none of the columns file_name, path, which name a photo"),
         (b"titel,gr\xf6\xdfe\nx,y\n", "metadata.csv has none of the columns"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "metadata.csv has none of the columns"),
@@ -167,7 +170,9 @@ def test_tables_that_cannot_be_used_are_errors_with_a_remedy(
 def test_photos_without_folders_and_table_are_an_error_that_names_the_table(tmp_path: Path) -> None:
     snapshot = take(tmp_path, FLAT | {"metadata.csv": "file_name,text\n0.jpg,a rose\n"})
     facts: Any = snapshot.label_table
-    with pytest.raises(DatasetError, match=r"as metadata\.csv, or give one with --labels.*no column label; it has"):
+    with pytest.raises(
+        DatasetError, match=r"as metadata\.csv, or give one with --labels.*metadata\.csv has no column label"
+    ):
         check_labels(snapshot.labels, snapshot.ignored, None, facts)
 
 

@@ -195,3 +195,24 @@ def test_excluded_photos_are_not_gone(runs: Runs, tmp_path: Path) -> None:
     file = tmp_path / "corrections.csv"
     file.write_text("path,label\n" + "".join(f"roses/{number}.jpg,\n" for number in range(3)))
     assert runs.take(SECOND, corrections=str(file), max_shrink=0.0).photos == 9
+
+
+def test_a_changed_table_of_labels_makes_another_snapshot_on_the_same_day(runs: Runs, tmp_path: Path) -> None:
+    today, table = dt.date.today(), tmp_path / "labels.csv"
+    rows = [f"{label}/{number}.jpg,{label}" for label in ("roses", "tulips") for number in range(6)]
+    table.write_text("\n".join(["path,label", *rows]))
+    first = runs.take(today, labels=str(table))
+    assert runs.task(today, labels=str(table)).complete()
+    table.write_text("\n".join(["path,label", *rows[1:], "roses/0.jpg,tulips"]))
+    context = RunContext(data_root=str(runs.root.path), run_id="another")
+    again = TakeSnapshot(context=context, dataset=runs.dataset, date=today, labels=str(table))
+    assert not again.complete()
+    again.run()
+    assert again.complete()
+    assert again.manifest().key != first.key
+
+
+def test_photos_that_lost_their_row_count_as_gone(runs: Runs) -> None:
+    put(runs.photos, {"metadata.csv": b"file_name,label\nroses/0.jpg,roses\ntulips/0.jpg,tulips\n"})
+    with pytest.raises(DatasetError, match=r"10 of the 12 photos of 2026-03-01 are gone"):
+        runs.take(SECOND)
