@@ -43,7 +43,8 @@ def test_clutter_alone_is_not_described() -> None:
 def test_a_line_has_a_count_a_remedy_and_examples() -> None:
     raw = ((f"raw/{number}.nef", "raw photo") for number in range(1_200))
     assert summary(*raw, ("a.jpg", "outside a label"), photos=["roses/a.jpg"]).describe_reasons() == [
-        "1 photo outside a label (move into a folder named after the label): a.jpg",
+        "1 photo outside a label (move into a folder named after the label, or give labels by --labels or "
+        "metadata.csv): a.jpg",
         "1,200 raw photos (convert to JPEG): raw/0.nef, raw/1.nef, raw/10.nef and 1,197 more",
     ]
 
