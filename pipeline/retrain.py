@@ -108,6 +108,12 @@ class RetrainFlowers(ModelTask):
             yield download
         yield snapshot
         stages = self.stage_tasks(prepared)
+        folds = self.settings([each.backbone for each in prepared]).folds
+        if folds and snapshot.manifest().details.get("given_splits"):
+            from tasks.snapshot.splits import TENTHS, fold_tenths
+
+            # Refused now, and not after all photos are embedded.
+            fold_tenths(folds, TENTHS - 1)
         # One by one: a stage whose output was removed runs again, although later stages are complete.
         for name in [name for name in stages if name not in ("export", "champion", "serving", "report")]:
             yield stages[name]
@@ -147,6 +153,7 @@ class RetrainFlowers(ModelTask):
             baseline=find_baseline(self.root, self.source().name, self.date) if self.on_drift != "ignore" else "",
             export=export and self.export == "all",
             parameters={**self.parameters(), **_source_facts(snapshot.manifest())},
+            given_splits=json.dumps(snapshot.manifest().details.get("given_splits"), sort_keys=True),
             record=str(self.record_path()),
             ignored=json.dumps(IgnoredSummary.from_details(snapshot.manifest().details).details(), sort_keys=True),
         )

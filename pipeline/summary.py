@@ -8,9 +8,10 @@ from tasks.download.source_fallback import describe_fallback
 from tasks.drift.result import describe_changes
 from tasks.export.formats import explain_lacking, explain_untested
 from tasks.paths import AnyPath, to_path
-from tasks.runs.records import distinct_accuracy, find_changes
+from tasks.runs.records import distinct_accuracy, find_changes, find_given_splits
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.labels import describe_corrections, describe_label_table, describe_merge
+from tasks.snapshot.split_facts import describe_folds, describe_splits, name_test_split
 from tasks.storage.layout import DataRoot
 
 
@@ -42,12 +43,13 @@ def figures(record: Mapping[str, Any]) -> list[str]:
         f"Photos          {record['photos']:,} used, {new:,} of them new; {record['rejected']:,} rejected"
         + (f"; {conflicts:,} left out because they have two labels" if conflicts else ""),
         *_labels(record),
+        *_splits(record),
         *_ignored(record),
         *_source(record),
         *_drift(record),
-        f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
+        f"Test accuracy   {_share(test)} on {test['photos']:,} photos{_given_test(record)}",
         *_distinct(record["metrics"]),
-        *([f"Cross-validated {_share(crossed)} over all photos, {crossed['folds']} folds"] if crossed else []),
+        *([f"Cross-validated {_share(crossed)} {describe_folds(crossed)}"] if crossed else []),
         *_label_issues(record),
         *_near_duplicates(record["metrics"]),
         f"Champion        {record['champion']['reason']}",
@@ -68,7 +70,7 @@ def summarise_nothing(record: Mapping[str, Any], path: AnyPath, dataset: str) ->
     test = record["metrics"]["test"]
     return [
         f"Nothing to do: {record['dataset']['name']} was trained for {record['date']} on the same photos.",
-        f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
+        f"Test accuracy   {_share(test)} on {test['photos']:,} photos{_given_test(record)}",
         *_distinct(record["metrics"]),
         *_ignored(record),
         *_source(record),
@@ -150,6 +152,17 @@ def _labels(record: Mapping[str, Any]) -> list[str]:
         *([f"Labels          {'; '.join(told)} since the last run"] if told else []),
         *(f"Merged label    {describe_merge(label, folders)}" for label, folders in merged.items()),
     ]
+
+
+def _splits(record: Mapping[str, Any]) -> list[str]:
+    """The splits that the dataset gives, if it gives any."""
+    given = find_given_splits(record)
+    return [f"Splits          {describe_splits(given)}"] if given else []
+
+
+def _given_test(record: Mapping[str, Any]) -> str:
+    given = find_given_splits(record)
+    return f" of {name_test_split(given)}" if given else ""
 
 
 def _label_issues(record: Mapping[str, Any]) -> list[str]:

@@ -19,7 +19,8 @@ HELP = (
     "List the runs of a dataset, the newest last: photos, accuracy, and whether the model became champion.",
     "DATASET is a name in data/runs, or a value of --dataset. Without it, the runs of the only dataset are listed; "
     "where there are several, the datasets are.",
-    "New are photos that no run had seen before. Accuracy is that on the test split, with its 95 % interval; distinct "
+    "New are photos that no run had seen before. Accuracy is that on the test split, with its 95 % interval, and the "
+    "split of the dataset where that gives it; distinct "
     "is that on its photos without a near duplicate in training, where it differs; cross-val. is the cross-validated "
     "one, over all photos. Champion says whether the model was it after its run; s are seconds from the program's "
     "start to the end of the run. Orders of python -m pipeline champion have lines of their own, which --json leaves "
@@ -53,6 +54,7 @@ _FIGURES = (
     "high",
     "distinct_accuracy",
     "cross_validated",
+    "given_test",
     "verdict",
     "drift",
 )
@@ -152,7 +154,8 @@ def _row(run: RunRecord) -> list[object]:
         run.date,
         f"{run.photos:,}",
         f"{run.new:,}",
-        f"{run.accuracy:.1%} ({100 * run.low:.1f}-{100 * run.high:.1f})",
+        f"{run.accuracy:.1%} ({100 * run.low:.1f}-{100 * run.high:.1f})"
+        + (f" on {run.given_test}" if run.given_test else ""),
         None if run.distinct_accuracy is None else f"{run.distinct_accuracy:.1%}",
         None if run.cross_validated is None else f"{run.cross_validated:.1%}",
         _CHAMPION[run.verdict] if run.verdict else None,

@@ -19,7 +19,8 @@ from tasks.export.formats import FORMATS, Export, input_names
 from tasks.paths import AnyPath
 from tasks.predict.models import Model
 from tasks.runs.records import distinct_accuracy
-from tasks.shards.manifests import find_manifest, read_manifest
+from tasks.shards.manifests import Manifest, find_manifest, read_manifest
+from tasks.snapshot.split_facts import describe_folds, describe_splits
 from tasks.snapshot.splits import SPLITS
 from tasks.storage.files import listed, read_json
 from tasks.storage.layout import DataRoot
@@ -52,13 +53,15 @@ def write_card(model: Model, export: Export, evaluation: AnyPath, root: DataRoot
             inputs=list(zip(input_names(len(model.decodes)), model.decodes, strict=True)),
             temperature=training.details.get("temperature"),
             dataset=dataset_of(model.snapshot, root),
+            given=_given_splits(model.snapshot, root),
             photos=_count_photos(evaluation),
             export=export,
             tested_with=export.tested_with or model.key,
             formats={each.name: each.description for each in FORMATS},
             escaped=any(_escape_line(label) != label for label in model.labels),
             test=test,
-            crossed=metrics["cross_validation"],
+            folds=describe_folds(crossed) if (crossed := metrics["cross_validation"]) else "",
+            crossed=crossed,
             distinct=distinct if distinct_accuracy(test, distinct) is not None else None,
             training=training,
             software=", ".join(f"{name} {version(name)}" for name in _SOFTWARE),
@@ -123,12 +126,24 @@ def _count_photos(evaluation: AnyPath) -> dict[str, dict[str, int]]:
 
 def dataset_of(snapshot: str, root: DataRoot) -> Dataset:
     """Return the dataset of a snapshot; the last one by name, if several have the same photos."""
+    manifest = _find_snapshot(snapshot, root)
+    return Dataset(**manifest.settings) if manifest else Dataset("a folder of photos", "folder", "")
+
+
+def _given_splits(snapshot: str, root: DataRoot) -> str:
+    """Describe the splits that the dataset of a snapshot gives; empty if they are drawn."""
+    manifest = _find_snapshot(snapshot, root)
+    given = manifest.details.get("given_splits") if manifest else None
+    return describe_splits(given) if given else ""
+
+
+def _find_snapshot(snapshot: str, root: DataRoot) -> Manifest | None:
     folders = [path for path in listed(root.below("snapshot")) if path.suffix != ".parquet"]
     pointers = (path for folder in reversed(folders) for path in reversed(listed(folder, "*.json")))
     for manifest in map_ordered(find_manifest, pointers, _READ_AT_ONCE):
         if manifest is not None and manifest.key == snapshot:
-            return Dataset(**manifest.settings)
-    return Dataset("a folder of photos", "folder", "")
+            return manifest
+    return None
 
 
 def backbone_licence(backbone: Backbone) -> str:

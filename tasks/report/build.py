@@ -36,6 +36,7 @@ from tasks.report.results import Results, measure_results
 from tasks.runs.records import RunHistory, RunRecord
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.photos import read_snapshot
+from tasks.snapshot.split_facts import describe_folds, describe_splits
 from tasks.snapshot.splits import Fill
 from tasks.storage.layout import DataRoot
 from tasks.train.settings import TrainSettings
@@ -64,6 +65,7 @@ class Report:
     backbone: str  #: Name of the backbone.
     #: Cross-validation of the same recipe, as metrics.json has it; None if there is none.
     cross_validation: Mapping[str, Any] | None
+    folds: str  #: Description of the folds and photos of a cross-validation; empty without one.
     seconds: Mapping[str, float]  #: Seconds of each stage, in the order of the stages.
     #: Keys, parameters, model and versions: groups of values by name, in the order to be shown.
     provenance: Mapping[str, Mapping[str, str]]
@@ -125,7 +127,7 @@ def _build(
     evaluation = root.evaluate(run.stages["evaluate"].key)
     predicted = read_predicted_photos(evaluation)
     progress.advance(1)
-    results = measure_results(predicted)
+    results, crossed = measure_results(predicted), run.stages["evaluate"].details["cross_validation"]
     progress.advance(1)
     train = run.settings.train
     # A fine-tuned network has no fixed bottlenecks.
@@ -144,7 +146,8 @@ def _build(
     report = Report(
         runs=runs,
         backbone=" + ".join(backbone.name for backbone in train.backbones),
-        cross_validation=run.stages["evaluate"].details["cross_validation"],
+        cross_validation=crossed,
+        folds=describe_folds(crossed) if crossed else "",
         seconds=run.seconds,
         provenance=describe_provenance(run),
         decision=run.decision,
@@ -181,7 +184,7 @@ def _repeated_images(repeated: RepeatedPhotos, gallery: Gallery) -> dict[str, by
 
 def _draw_figures(results: Results, runs: Sequence[RunRecord], head: AnyPath) -> Figures:
     return Figures(
-        confusion=confusion_figure(results.metrics.confusion, list(results.curves)),
+        confusion=confusion_figure(results.metrics.confusion, [each.label for each in results.metrics.per_label]),
         reliability=reliability_figure(results.bins),
         precision_recall=precision_recall_figure(results.curves, results.average_curve),
         learning_curve=learning_curve_figure(head),
@@ -198,6 +201,7 @@ def _orders(run: ReportedRun, root: DataRoot) -> list[str]:
 
 def _notes(run: ReportedRun, fills: Sequence[Fill], history: RunHistory, *, changes_known: bool) -> list[str]:
     notes = [run.export_note] if run.export_note else []
+    notes += [f"Splits are {describe_splits(run.given_splits)}."] if run.given_splits else []
     notes += [
         f"The thresholds left the label {fill.label!r} without photos in the {fill.split} split; the photo with the "
         f"nearest hash, {fill.sha256[:12]}…, fills in."

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tasks.champion.decision import Decision
 from tasks.evaluate.settings import EvaluateSettings
@@ -31,6 +32,8 @@ class ReportedRun:
     ignored: IgnoredSummary  #: Files of the dataset that the snapshot left out.
     record: AnyPath  #: Path of the run record, which is written after the report.
     report: AnyPath  #: Path of the report.
+    #: Splits that the dataset gives, fields of `GivenSplits`; None if they are drawn.
+    given_splits: Mapping[str, Any] | None = None
 
     @property
     def decision(self) -> Decision:
@@ -77,6 +80,7 @@ class ReportedRun:
             low=test["interval"]["low"],
             high=test["interval"]["high"],
             cross_validated=crossed["accuracy"] if crossed else None,
+            given_test=self.given_splits["test"] if self.given_splits else None,
             distinct_accuracy=distinct_accuracy(test, evaluated.get("test_without_near_duplicates")),
             verdict=decision.verdict,
             elapsed=sum(self.seconds.values()),

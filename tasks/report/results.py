@@ -37,20 +37,25 @@ class Results:
     """Results of a model on the test split."""
 
     metrics: Metrics
-    curves: Mapping[str, PrecisionRecall]  #: Precision-recall curves by label, in the labels' order.
+    #: Precision-recall curves by label, in the labels' order; a label without a test photo has none.
+    curves: Mapping[str, PrecisionRecall]
     average_curve: PrecisionRecall  #: Micro average of the curves: every pair of a photo and a label counts once.
     bins: Sequence[ConfidenceBin]  #: Bins of confidence that hold photos, in their order.
 
 
 def measure_results(predicted: PredictedPhotos) -> Results:
-    """Measure the predictions of the test split, which has a photo of every label."""
+    """Measure the predictions of the test split."""
     photos, test = predicted.photos, predicted.photos.of("test")
     truth, probabilities = photos.truth[test], predicted.probabilities[test]
     has_label = truth[:, None] == np.arange(len(photos.labels))
-    curves = [precision_recall(*columns) for columns in zip(has_label.T, probabilities.T, strict=True)]
+    curves = {
+        label: precision_recall(own, scores)
+        for label, own, scores in zip(photos.labels, has_label.T, probabilities.T, strict=True)
+        if own.any()
+    }
     return Results(
         metrics=measure(truth, probabilities, photos.labels),
-        curves=dict(zip(photos.labels, curves, strict=True)),
+        curves=curves,
         average_curve=precision_recall(has_label.ravel(), probabilities.ravel()),
         bins=confidence_bins(truth, probabilities),
     )

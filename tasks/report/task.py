@@ -51,6 +51,9 @@ class WriteReport(RunStageTask):
     ignored: luigi.Parameter[str] = luigi.Parameter(
         default="{}", description="Files that the snapshot left out, as in its manifest, as JSON."
     )
+    given_splits: luigi.Parameter[str] = luigi.Parameter(
+        default="null", description="Splits that the dataset gives, as in the snapshot's manifest, as JSON."
+    )
     record: luigi.Parameter[str] = luigi.Parameter(significant=False, description="Path of the run record.")
 
     stage = REPORT.name
@@ -95,8 +98,11 @@ class WriteReport(RunStageTask):
             FileNotFoundError: The export or the decision on the champion is not complete.
         """
         results = {task.stage: dict(task.manifest().details) for task in self.requires()}
+        given = json.loads(self.given_splits)
         return fingerprint(
             {
+                # Reports of drawn splits keep the keys of earlier versions.
+                **({"given_splits": given} if given else {}),
                 "dataset": self.dataset,
                 "date": f"{self.date}",
                 "parameters": dict(self.parameters),
@@ -141,6 +147,7 @@ class WriteReport(RunStageTask):
             parameters=dict(self.parameters),
             stages=self.before(),
             ignored=IgnoredSummary.from_details(json.loads(self.ignored)),
+            given_splits=json.loads(self.given_splits),
             record=to_path(self.record),
             report=folder / "report.html",
         )

@@ -63,6 +63,7 @@ class RunRecord(RecordHeader):
     report: AnyPath  #: Path of the report.
     #: Accuracy on the test photos without a near duplicate in training; None where it is the same, or not known.
     distinct_accuracy: float | None = None
+    given_test: str | None = None  #: The split of the dataset that is the test split; None if splits are drawn.
     program: float = 0.0  #: Seconds from the program's start to the first stage.
     #: The stages by name, in the order in which they ran.
     stages: Mapping[str, RecordedStage] = field(default_factory=dict)
@@ -125,6 +126,7 @@ def read_run(path: AnyPath) -> RunRecord:
             high=test["interval"]["high"],
             cross_validated=crossed["accuracy"] if crossed else None,
             distinct_accuracy=distinct_accuracy(test, record["metrics"].get("test_without_near_duplicates")),
+            given_test=(find_given_splits(record) or {}).get("test"),
             verdict=record.get("champion", {}).get("verdict"),
             drift=tuple(find_changes(record)),
             kept_by=record.get("champion", {}).get("kept_by"),
@@ -149,6 +151,12 @@ def find_changes(record: Mapping[str, Any]) -> list[str]:
     # Records of earlier versions lack the stage.
     changes: list[str] = record["stages"].get("drift", {}).get("details", {}).get("changes", [])
     return changes
+
+
+def find_given_splits(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The splits that the dataset of a recorded run gives, fields of `GivenSplits`; None if they are drawn."""
+    given: Mapping[str, Any] | None = record["stages"].get("snapshot", {}).get("details", {}).get("given_splits")
+    return given
 
 
 def read_runs(paths: Iterable[AnyPath], root: DataRoot) -> RunHistory:

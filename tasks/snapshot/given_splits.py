@@ -1,14 +1,13 @@
 """Splits that a dataset gives its photos."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import DatasetError
+from tasks.snapshot.split_facts import GivenSplits
 
 #: The usual names of each split, in any case.
 _NAMES = {
@@ -18,17 +17,6 @@ _NAMES = {
 }
 _SUFFIX = r"([ _-]?(set|split|data|images|photos))?"
 _PATTERNS = {split: re.compile(f"({names}){_SUFFIX}", re.IGNORECASE) for split, names in _NAMES.items()}
-
-
-@dataclass(frozen=True)
-class GivenSplits:
-    """Splits as a dataset gives them."""
-
-    test: str  #: The split of the dataset that is used as the test split: `test`, or `validation` if it has no test.
-    validation: bool  #: Whether it gives a validation split; otherwise one is drawn from the training split.
-    photos: Mapping[str, int]  #: Number of photos of each split that is given, repeated and excluded photos included.
-    repeated: int  #: Number of photos, by content, that it gives several splits.
-    without: int  #: Number of photos, by path, that it gives none; they are training photos.
 
 
 class SettledSplits(NamedTuple):
@@ -78,29 +66,6 @@ def settle_splits(labelled: pa.Table) -> SettledSplits:
     repeated = pc.sum(pc.not_equal(lowest, highest)).as_py()
     table = _with_splits(labelled, names.take(highest.take(content)))
     return SettledSplits(table, GivenSplits(test, "validation" in names.to_pylist(), found, repeated, without))
-
-
-def describe_splits(details: Mapping[str, Any]) -> str:
-    """Describe given splits, of which `details` holds the fields of `GivenSplits`."""
-    given = GivenSplits(**details)
-    photos = ", ".join(f"{split} {given.photos[split]:,}" for split in sorted(given.photos, key=list(_NAMES).index))
-    told = [f"as the dataset gives them ({photos} photos)"]
-    if given.test != "test":
-        told.append(f"its {given.test} split is the test split")
-    if not given.validation:
-        told.append("validation is drawn from train")
-    if given.repeated:
-        verb = "photo is" if given.repeated == 1 else "photos are"
-        told.append(f"{given.repeated:,} {verb} in several splits: used for test, else validation, else train")
-    if given.without:
-        verb = "photo has" if given.without == 1 else "photos have"
-        told.append(f"{given.without:,} {verb} no split: used for train")
-    return "; ".join(told)
-
-
-def name_test_split(details: Mapping[str, Any] | None) -> str:
-    """Name the test split after its photos, such as ` of the given split validation`; empty where splits are drawn."""
-    return f" of the given split {details['test']}" if details else ""
 
 
 def count_splits(photos: pa.Table) -> dict[str, dict[str, int]] | None:

@@ -10,7 +10,8 @@ from tasks.snapshot.ignored import IgnoredSummary
 
 #: Most labels that an error names.
 _NAMED = 10
-#: Fewest photos of a label, since each split needs one; and fewest training photos of one where splits are given.
+#: Fewest photos of a label, since each split needs one; and fewest outside a test split that is given, of
+#: which one must be in the training split.
 _LEAST, _LEAST_TRAINING = 3, 2
 
 _TABLE_WORDS = (
@@ -114,13 +115,18 @@ def check_labels(
 
 
 def _check_given(labels: Iterable[str], given: Mapping[str, Mapping[str, int]], explained: str) -> None:
-    training = {label: given.get(label, {}).get("train", 0) for label in labels}
-    small = [f"{label!r} ({count})" for label, count in training.items() if count < _LEAST_TRAINING]
+    small = []
+    for label in labels:
+        own = given.get(label, {})
+        train, validation = own.get("train", 0), own.get("validation", 0)
+        if not train or train + validation < _LEAST_TRAINING:
+            small.append(f"{label!r} ({train})")
     if small:
         raise DatasetError(
-            f"Labels with fewer than {_LEAST_TRAINING} usable photos in the training split that the dataset gives: "
-            f"{first_of(small, _NAMED)}. Add training photos to them, or remove these labels from the other splits; "
-            "duplicates, photos under two labels, and photos that are in another split too, do not count." + explained
+            f"Labels with too few usable photos in the training split that the dataset gives, of {_LEAST_TRAINING} at "
+            f"least: {first_of(small, _NAMED)}. Add training photos to them, or remove these labels from the other "
+            "splits; duplicates, photos under two labels, and photos that are in another split too, do not count."
+            + explained
         )
     if not any(own.get("test") for own in given.values()):
         raise DatasetError(

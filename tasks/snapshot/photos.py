@@ -17,7 +17,7 @@ from tasks.progress import Progress
 from tasks.shards.manifests import read_manifest
 from tasks.shards.schemas import SNAPSHOT, describe
 from tasks.snapshot.corrections import CorrectedPhotos, Corrections
-from tasks.snapshot.given_splits import GivenSplits, settle_splits
+from tasks.snapshot.given_splits import settle_splits
 from tasks.snapshot.hashed_photos import hash_photo_rows, hash_photos, list_labelled
 from tasks.snapshot.hashes import drop_hashes, drop_racy
 from tasks.snapshot.ignored import IgnoredSummary
@@ -26,6 +26,7 @@ from tasks.snapshot.labels import to_label
 from tasks.snapshot.layouts import photos_root
 from tasks.snapshot.listing import fingerprint_rows
 from tasks.snapshot.row_reader import are_rows
+from tasks.snapshot.split_facts import GivenSplits
 from tasks.snapshot.split_folders import label_folders
 from tasks.snapshot.walk import list_unread
 from tasks.storage.errors import DamagedError

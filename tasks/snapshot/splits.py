@@ -75,7 +75,8 @@ def assign_splits(sha256: Sequence[str], labels: Sequence[str], given: Sequence[
 
     Of photos whose dataset gives splits, the test photos are the last tenth, and all others are in the first nine by
     their positions, whether they train or validate. If no validation photos are given, a ninth of the training photos
-    is drawn in the same way.
+    is drawn in the same way. The positions are then the next 16 digits, since the dataset may have been split by this
+    very function.
 
     Args:
         sha256: Distinct keys of N usable photos, 64 hex digits.
@@ -91,7 +92,8 @@ def assign_splits(sha256: Sequence[str], labels: Sequence[str], given: Sequence[
     is_given = any(given)
     sizes = dict(zip(names, np.bincount(codes, minlength=len(names)).tolist(), strict=True))
     check_labels(sizes, given=_count_given(labels, given) if is_given else None)
-    positions = np.frombuffer(bytes.fromhex("".join(key[:16] for key in sha256)), ">u8").astype(np.uint64)
+    digits = slice(16, 32) if is_given else slice(16)
+    positions = np.frombuffer(bytes.fromhex("".join(key[digits] for key in sha256)), ">u8").astype(np.uint64)
     photos = _Photos(np.array(sha256, dtype=object), codes, positions)
     if not is_given:
         tenths, ids, fills = _draw(photos, TENTHS)

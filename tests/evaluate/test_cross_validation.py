@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.errors import DatasetError
+from tasks.errors import DatasetError, SettingError
 from tasks.evaluate.cross_validation import cross_predict, fold_heads, predict_photos
 from tasks.evaluate.metrics import measure_cross_validation
 from tasks.progress import NullProgress
-from tasks.snapshot.splits import TENTHS, fold_tenths
+from tasks.snapshot.splits import TENTHS, assign_splits, fold_tenths
 from tasks.train.classic import fit, read_training_data
 from tasks.train.features import read_values
 from tasks.train.head import Head, load_head
@@ -211,3 +211,48 @@ def test_an_evaluation_takes_the_photos_and_statistics_of_the_training_before_it
     known, anew = (cross_predict(each, head, 3, None, NullProgress()) for each in (photos, draw_photos(COUNTS)))
     for found, expected in zip(known, anew, strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("how", [settings(), classic()], ids=["lda", "classic"])
+@pytest.mark.parametrize("folds", [3, 9])
+def test_given_test_photos_are_in_no_fold_train_no_head_and_are_predicted_by_the_head_itself(
+    how: TrainSettings, folds: int, tmp_path: Path
+) -> None:
+    photos = give_splits(draw_photos(COUNTS, how=how))
+    test = photos.of("test")
+    head = train(photos, tmp_path / "all")
+    predicted, crossed = cross_predict(photos, head, folds, None, NullProgress())
+    assert crossed is not None
+    np.testing.assert_array_equal(crossed[test], predicted[test])
+    # Test photos of other labels change nothing but their own predictions.
+    swapped = replace(photos, truth=np.where(test, 1 - photos.truth, photos.truth), summed={})
+    same = train(swapped, tmp_path / "swapped")
+    assert_same_bits(same, head)
+    np.testing.assert_array_equal(cross_predict(swapped, same, folds, None, NullProgress())[1], crossed)
+
+
+def test_folds_of_one_solution_leave_given_test_photos_out_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = give_splits(draw_photos(COUNTS))
+    head = train(photos, tmp_path)
+    expected = predict_photos(photos, head, fold_heads(photos, head, 9, None, NullProgress()), NullProgress())
+    monkeypatch.setattr("tasks.evaluate.cross_validation._MOST_ROWS", 1000)
+    predicted, crossed = cross_predict(photos, head, 9, None, NullProgress())
+    np.testing.assert_array_equal(predicted, expected[0])
+    # Folds of different sizes have other shrinkages than their own heads.
+    assert crossed is not None
+    assert expected[1] is not None
+    np.testing.assert_allclose(crossed, expected[1], rtol=0, atol=0.02)
+    np.testing.assert_array_equal(crossed[photos.of("test")], predicted[photos.of("test")])
+
+
+def test_more_folds_than_tenths_outside_the_given_test_split_are_refused(tmp_path: Path) -> None:
+    photos = give_splits(draw_photos(COUNTS))
+    with pytest.raises(SettingError, match="Give from 2 to 9 folds"):
+        cross_predict(photos, train(photos, tmp_path), 10, None, NullProgress())
+
+
+def give_splits(photos: EmbeddedPhotos) -> EmbeddedPhotos:
+    """Photos that are given splits other than those drawn: every fourth one tests."""
+    names = [photos.labels[label] for label in photos.truth]
+    given = ["test" if number % 4 == 0 else "train" for number in range(len(names))]
+    return replace(photos, splits=assign_splits(photos.sha256, names, given))

@@ -16,6 +16,7 @@ from tasks.evaluate.predictions import (
     tabulate_predictions,
 )
 from tasks.shards.schemas import PREDICTIONS
+from tasks.snapshot.splits import assign_splits
 from tests.support.data_root import draw_photos, draw_probabilities
 
 LABELS = ("Gänseblümchen", "roses", "two words")
@@ -97,3 +98,22 @@ def test_predictions_that_cannot_be_read_are_named(predicted: PredictedPhotos, t
     if damage in ("gone", "bytes", "columns"):
         with pytest.raises(StoreError, match=r"predictions\.parquet cannot be read.*Delete its folder"):
             read_predictions(tmp_path, ["label", "split"])
+
+
+def test_given_splits_are_read_back_and_their_test_photos_have_no_cross_validation(
+    predicted: PredictedPhotos, tmp_path: Path
+) -> None:
+    photos = predicted.photos
+    # Not one of them is as the hash draws it, and a label has no test photo.
+    given = [
+        "test" if name == "train" and label else "train"
+        for name, label in zip(photos.splits.names, photos.truth, strict=True)
+    ]
+    names = [LABELS[label] for label in photos.truth]
+    splits = assign_splits(photos.sha256, names, given)
+    own = replace(predicted, photos=replace(photos, splits=splits), crossed=draw_probabilities(45, 3, seed=1))
+    publish_predictions(tmp_path, own, {})
+    table, found = read_predictions(tmp_path), read_predicted_photos(tmp_path).photos
+    assert found.splits.names == splits.names == table["split"].to_pylist()
+    assert found.splits.is_given
+    assert table["cross_validated"].is_null().to_pylist() == found.of("test").tolist()

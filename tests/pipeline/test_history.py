@@ -11,7 +11,7 @@ from tasks.catalog import find_dataset
 from tasks.champion.champion_file import ChampionOrder, publish_champion
 from tasks.storage.layout import DataRoot
 from tests.pipeline.command import Finished, verb
-from tests.support.data_root import DATASET, first_champion, keep, record
+from tests.support.data_root import DATASET, first_champion, keep, record, stage
 
 
 @pytest.fixture
@@ -68,6 +68,14 @@ def test_the_accuracy_without_near_duplicates_is_shown_where_it_differs(root: Da
     assert [run["distinct_accuracy"] for run in json.loads(history(root, "--json").output)] == [0.862, None, None]
 
 
+def test_the_split_that_the_dataset_gives_stands_beside_the_accuracy(root: DataRoot) -> None:
+    run = record(root, "2026-11-20")
+    run["stages"]["snapshot"] = {**stage("s", 0), "details": {"given_splits": {"test": "validation"}}}
+    keep(root, run)
+    assert "90.0% (85.0-95.0) on validation" in history(root).output
+    assert [run["given_test"] for run in json.loads(history(root, "--json").output)] == ["validation"]
+
+
 def test_json_has_raw_numbers(three: DataRoot) -> None:
     (run,) = json.loads(history(three, "--json", "--limit", 1).output)
     assert run == {
@@ -82,6 +90,7 @@ def test_json_has_raw_numbers(three: DataRoot) -> None:
         "high": 0.95,
         "distinct_accuracy": None,
         "cross_validated": 0.925,
+        "given_test": None,
         "verdict": "refused",
         "drift": [],
         "seconds": 12.5,

@@ -117,6 +117,7 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
             "log_loss": 0.157,
             "expected_calibration_error": 0.008,
         },
+        folds="over all photos, 5 folds",
         seconds={"decode": 14.62, "bottleneck": 184.2},
         provenance={"Keys": {"snapshot": "9f3a51c2"}, "Parameters": {"note": EVIL, "shrinkage": "0.03,0.1"}},
         decision=DECISION,

@@ -1,5 +1,7 @@
 """Results of the test split by label, precision-recall curves and bins of confidence, against naive loops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
@@ -7,6 +9,7 @@ from sklearn.metrics import average_precision_score
 from tasks.evaluate.metrics import expected_calibration_error, wilson_interval
 from tasks.evaluate.predictions import PredictedPhotos
 from tasks.report.results import confidence_bins, measure_results, precision_recall
+from tasks.snapshot.splits import assign_splits
 from tests.support.data_root import COUNTS, LABELS, draw_photos, draw_probabilities
 
 
@@ -18,6 +21,16 @@ def test_each_label_has_its_curve() -> None:
     for label, curve in enumerate(results.curves.values()):
         expected = average_precision_score(photos.truth[test] == label, probabilities[test][:, label])
         assert curve.average == pytest.approx(expected)
+
+
+def test_a_label_that_the_given_test_split_lacks_has_no_curve() -> None:
+    photos = draw_photos()
+    given = ["test" if number % 3 == 0 and label else "train" for number, label in enumerate(photos.truth)]
+    splits = assign_splits(photos.sha256, [LABELS[label] for label in photos.truth], given)
+    results = measure_results(PredictedPhotos(replace(photos, splits=splits), draw_probabilities(sum(COUNTS), 3)))
+    assert list(results.curves) == list(LABELS[1:])
+    assert (results.metrics.per_label[0].photos, results.metrics.per_label[0].recall) == (0, None)
+    assert np.isfinite(results.average_curve.average)
 
 
 @pytest.mark.parametrize("seed", range(5))

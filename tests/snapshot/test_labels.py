@@ -98,9 +98,10 @@ def test_too_few_labels_or_photos_are_refused_with_the_labels_and_the_layout(
     ("given", "error"),
     [
         (
-            {"cats": {"train": 2, "test": 9}, "dogs": {"train": 1, "validation": 5}},
-            r"training split .*: 'dogs' \(1\)\. Add",
+            {"cats": {"train": 2, "test": 9}, "dogs": {"test": 1, "validation": 5}},
+            r"training split .*: 'dogs' \(0\)\. Add",
         ),
+        ({"cats": {"train": 2, "test": 9}, "dogs": {"train": 1}}, r"training split .*: 'dogs' \(1\)\. Add"),
         ({"cats": {"train": 2}}, r"training split .*: 'dogs' \(0\)\. Add"),
         ({"cats": {"train": 2}, "dogs": {"train": 2, "validation": 3}}, "test split .* has no usable photo"),
     ],
@@ -113,4 +114,4 @@ def test_given_splits_that_no_head_can_be_trained_or_tested_on_are_refused(
 
 
 def test_a_label_may_be_missing_from_the_given_test_split() -> None:
-    check_labels({"cats": 3, "dogs": 2}, given={"cats": {"train": 2, "test": 1}, "dogs": {"train": 2}})
+    check_labels({"cats": 3, "dogs": 2}, given={"cats": {"train": 1, "validation": 1, "test": 1}, "dogs": {"train": 2}})

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from collections import Counter
 from dataclasses import astuple
 from fractions import Fraction
 from itertools import chain, product
@@ -9,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tasks.errors import DatasetError, SettingError
@@ -156,3 +157,58 @@ def test_each_tenth_is_in_one_fold_and_every_fold_has_one_of_about_the_same_size
 def test_fewer_than_two_folds_and_more_than_ten_are_refused(folds: int) -> None:
     with pytest.raises(SettingError, match=f"in {folds} folds is not possible. Give from 2 to 10 folds"):
         fold_tenths(folds)
+
+
+def test_more_folds_than_tenths_outside_a_given_test_split_are_refused() -> None:
+    with pytest.raises(SettingError, match="in 10 folds is not possible where the dataset gives the test split"):
+        fold_tenths(10, 9)
+
+
+@given(datasets, st.randoms(use_true_random=False), st.booleans())
+def test_given_splits_are_kept_and_all_but_test_photos_are_spread_over_nine_tenths_by_their_content(
+    photos: dict[str, str], generator: random.Random, validates: bool
+) -> None:
+    choices = ["train", "test", "validation"] if validates else ["train", "test"]
+    # A label needs two training photos.
+    labels = Counter[str]()
+    own = {}
+    for photo, label in photos.items():
+        own[photo] = "train" if labels[label] < 2 else generator.choice(choices)
+        labels[label] += 1
+    assume("test" in own.values())
+    result = assign_splits(list(photos), list(photos.values()), list(own.values()))
+    assert result.is_given
+    for photo, name, tenth in zip(photos, result.names, result.tenths.tolist(), strict=True):
+        assert name == own[photo] or (
+            "validation" not in own.values() and (own[photo], name) == ("train", "validation")
+        )
+        assert (tenth == 9) == (name == "test")
+    assert result.in_folds.tolist() == [name != "test" for name in result.names]
+
+
+def test_where_no_validation_photos_are_given_a_ninth_of_the_training_photos_of_each_label_is_drawn() -> None:
+    photos = [key(number) for number in range(1800)]
+    labels = ["roses"] * 900 + ["tulips"] * 900
+    result = assign_splits(photos, labels, ["test" if number % 10 == 0 else "train" for number in range(1800)])
+    validation = Counter(label for label, name in zip(labels, result.names, strict=True) if name == "validation")
+    assert all(70 <= count <= 110 for count in validation.values()), validation
+    assert np.bincount(result.tenths[result.in_folds], minlength=9).min() > 140
+    small = assign_splits(
+        photos[:6], ["roses", "roses", "roses", "tulips", "tulips", "tulips"], ["train", "train", "test"] * 2
+    )
+    assert sorted(small.names) == ["test", "test", "train", "train", "validation", "validation"]
+
+
+def test_splits_as_this_project_draws_them_may_be_given_and_the_nine_tenths_are_even_all_the_same() -> None:
+    photos = [key(number) for number in range(1800)]
+    drawn = assign_splits(photos, ["roses", "tulips"] * 900)
+    result = assign_splits(photos, ["roses", "tulips"] * 900, drawn.names)
+    assert result.names == drawn.names
+    assert np.bincount(result.tenths[result.in_folds], minlength=9).min() > 140
+
+
+def test_without_any_given_split_splits_are_drawn() -> None:
+    photos, labels = [key(number) for number in range(20)], ["roses", "tulips"] * 10
+    result = assign_splits(photos, labels, [None] * 20)
+    assert not result.is_given
+    assert result.names == assign_splits(photos, labels).names
