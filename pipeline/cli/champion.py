@@ -174,7 +174,8 @@ def _row(model: Champion, served: Mapping[str, int], state: object) -> list[obje
     return [
         model.since,
         model.model,
-        f"{test['accuracy']:.1%} ({100 * interval['low']:.1f}-{100 * interval['high']:.1f})",
+        f"{test['accuracy']:.1%} ({100 * interval['low']:.1f}-{100 * interval['high']:.1f})"
+        + (" on the given split" if test.get("given_splits") else ""),
         None if distinct is None else f"{distinct:.1%}",
         f"{test['photos']:,}",
         model.cause,

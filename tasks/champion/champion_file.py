@@ -65,8 +65,12 @@ class Champion:
 
 
 def headline_figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of a champion from its metrics: photos, accuracy and interval; of a head also without duplicates."""
+    """The figures of a champion from its metrics: photos, accuracy and interval; of a head also without duplicates.
+
+    `given_splits` is true if the dataset gives the test split, and otherwise left out.
+    """
     test = {name: metrics["test"][name] for name in ("photos", "accuracy", "interval")}
+    test |= {"given_splits": True} if metrics.get("given_splits") else {}
     without = metrics.get("test_without_near_duplicates")
     return {**test, "without_near_duplicates": without} if without else test
 

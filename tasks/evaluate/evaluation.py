@@ -53,6 +53,7 @@ def evaluate(
         "test": measure(photos.truth[test], predicted.probabilities[test], photos.labels).to_json(),
         "cross_validation": None,
         "label_issues": None,
+        **({"given_splits": True} if photos.splits.is_given else {}),
     }
     disputed = np.zeros(len(photos.truth), bool)
     if isinstance(photos, EmbeddedPhotos):

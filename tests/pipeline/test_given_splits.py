@@ -57,6 +57,7 @@ def test_the_drawn_splits_given_by_folders_give_the_same_head_and_test_figures(t
     assert "of the given split test" in Path(after["report"]).read_text()
     audited = verb("audit", "--data-root", project.root, "--worst", 60, "--json")
     assert audited.output.count('"path": "test/') == test
+    assert "on the given split" in verb("champion", "--data-root", project.root).output
     refused = project.retrain_forked(date="2026-03-03", folds="10")
     assert_error(refused, 51, "in 10 folds is not possible where the dataset gives the test split")
 
@@ -78,3 +79,18 @@ def test_the_classic_archive_of_two_splits_tests_on_its_validation_photos(tmp_pa
     assert done.code == 0, done.errors
     assert "its validation split is the test split; validation is drawn from train; 1 photo is in" in done.output
     assert "of the given split validation" in done.output
+
+
+def test_a_network_is_fine_tuned_on_the_given_training_photos_and_tested_on_the_given_test_photos(
+    tmp_path: Path,
+) -> None:
+    project = Project.drawn(tmp_path, 30)
+    move_into_splits(project.photos, {"train": "train", "validation": "val", "test": "test"})
+    done = project.retrain_forked(date=DATE, train="finetune", batch_size="4", epochs="1", image_size="48", folds="10")
+    assert done.code == 0, done.errors
+    record = project.record(DATE)
+    table = read_predictions(project.root / "evaluate" / record["evaluation"])
+    assert [row["path"].partition("/")[0] for row in table.to_pylist()] == [
+        {"validation": "val"}.get(split, split) for split in table["split"].to_pylist()
+    ]
+    assert f"on {record['metrics']['test']['photos']} photos of the given split test" in done.output
