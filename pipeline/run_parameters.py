@@ -72,7 +72,9 @@ class RunParameters(luigi.Task):
         "label. By default metadata.csv, .jsonl or .parquet beside the photos, or else the folders.",
     )
     label_column: luigi.Parameter[str] = luigi.Parameter(
-        default="", significant=False, description="Column of the labels in that table; by default label."
+        default="",
+        significant=False,
+        description="Column of the labels in that table, or in Parquet files of images; by default label.",
     )
     engine: ChoiceParameter = ChoiceParameter(
         *ENGINES,

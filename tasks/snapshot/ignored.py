@@ -171,10 +171,11 @@ class Ignored:
 
     def summarise(self, photos: Iterable[str]) -> IgnoredSummary:
         """Summarise the entries beside photos with these paths."""
-        used = {path.partition("/")[0] for path in photos}
-        without = sorted(
-            name for name, counts in self.folders.items() if name not in used and not counts.keys() <= _CLUTTER
-        )
+        paths = list(photos)
+        used = {path.partition("/")[0] for path in paths}
+        # Folders beside Parquet files are no labels.
+        folders = {} if paths and find_row(paths[0]) else self.folders
+        without = sorted(name for name, counts in folders.items() if name not in used and not counts.keys() <= _CLUTTER)
         return IgnoredSummary(
             dict(sorted(self.counts.items())),
             {reason: [_printable(path) for path in paths] for reason, paths in sorted(self.examples.items())},

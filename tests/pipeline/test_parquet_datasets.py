@@ -91,6 +91,20 @@ def test_corrections_audit_and_predictions_name_rows(project: Project, tmp_path:
     assert "43" in status.output
 
 
+def test_the_decode_store_is_a_dataset_with_the_snapshot_as_its_table_of_labels(
+    project: Project, tmp_path: Path
+) -> None:
+    project.retrain_forked(date=FIRST).check()
+    (shard,) = project.root.glob("decode/*/part-*.parquet")
+    labels = project.root / "snapshot" / f"{project.record(FIRST)['snapshot']}.parquet"
+    store = Project(shard.parent, tmp_path / "again")
+    done = store.retrain_forked(date=FIRST, labels=str(labels)).check()
+    assert "44 used, 44 of them new; 0 rejected" in done.output
+    assert not [line for line in done.output.splitlines() if line.startswith(("Ignored", "No label"))]
+    counts = [each.record(FIRST)["stages"]["snapshot"]["details"]["labels"] for each in (project, store)]
+    assert counts[0] == counts[1]
+
+
 def test_a_parquet_file_without_images_is_refused_by_its_columns(project: Project, tmp_path: Path) -> None:
     files = sorted(project.photos.glob("*/*.jpg"))
     table = photos_in_rows(files).drop_columns("image")
