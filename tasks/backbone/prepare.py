@@ -28,12 +28,12 @@ def prepare_backbone(request: BackboneRequest, folder: AnyPath, progress: Progre
     path = None if prefixed else given_path(request.backbone)
     if path is not None and request.backbone not in backbone_names():
         return _prepare_path(request, path)
-    if request.scaling != AUTO or request.input_tensor or request.bottleneck_tensor:
+    kind = prefixed[0] if prefixed else _kind_in_catalog(request.backbone)
+    if (request.scaling != AUTO and not kind.takes_scaling) or request.input_tensor or request.bottleneck_tensor:
         raise SettingError(
             f"--scaling, --input-tensor and --bottleneck-tensor are for models of your own; {request.backbone} brings "
             "its own. Leave them out."
         )
-    kind = prefixed[0] if prefixed else _kind_in_catalog(request.backbone)
     return kind.prepare(request, folder, progress)
 
 
@@ -65,7 +65,7 @@ def prepare_own(request: BackboneRequest, path: Path) -> Prepared:
         size=_size(request, path, own.size),
         layers=layers,
         widths=(0,) * len(layers),
-        scaling="raw" if request.scaling == AUTO and own.is_raw else _scaling(request, path),
+        scaling="raw" if request.scaling == AUTO and own.is_raw else check_scaling(request, path),
         input_tensor=request.input_tensor,
     )
     return measure_width(Prepared(backbone, path))
@@ -113,7 +113,12 @@ def _size(request: BackboneRequest, path: Path, own: int | None) -> int:
     return own or request.size
 
 
-def _scaling(request: BackboneRequest, path: Path) -> str:
+def check_scaling(request: BackboneRequest, path: Path) -> str:
+    """Return the scaling of a model that does not contain it.
+
+    Raises:
+        SettingError: The request does not name it.
+    """
     if request.scaling in SCALINGS:
         return request.scaling
     listed = "; ".join(f"{name}: {known.formula} ({known.use})" for name, known in SCALINGS.items() if known.use)

@@ -160,6 +160,9 @@ def convert_network(function: Callable[[Any], Any], size: int) -> bytes:
             model = ov.convert_model(graph)
         except Exception as exc:  # the converter has many exceptions
             raise ConversionError(f"OpenVINO cannot compute the network ({first_line(exc)}).") from exc
+        if len(model.outputs) > 1:
+            # The converter makes an output of every tensor that nothing reads, such as a shape; they come last.
+            model = ov.Model(model.outputs[:1], model.get_parameters())
         return _save_model(model)
 
 
