@@ -11,6 +11,8 @@ from tasks.errors import BackboneError
 from tasks.file_types import LFS_POINTER, LONGEST_HEAD, other_type
 
 CONVERTER, PREPROCESSOR = "image_converter.json", "preprocessor.json"
+#: Height and width of the largest photos, in pixels, as of `--image-size`.
+_MAX_SIZE = 4096
 #: Bytes of the largest JSON file that is read.
 _MAX_JSON = 1_000_000
 _RESAMPLINGS: Mapping[str, Resampling] = {"bilinear": "bilinear", "bicubic": "bicubic", "lanczos3": "lanczos"}
@@ -61,8 +63,8 @@ def _conversion(settings: Any) -> PixelConversion:
         raise ValueError("a scale of 0")
     given = settings.get("image_size") or [settings.get("height"), settings.get("width")]
     height, width = given
-    if height != width or not isinstance(height, int | None):
-        raise ValueError(f"photos of {height!a} x {width!a} pixels, which are not square")
+    if height != width or not (height is None or (isinstance(height, int) and 1 <= height <= _MAX_SIZE)):
+        raise ValueError(f"photos of {height!a} x {width!a} pixels, where a square of 1 to {_MAX_SIZE:,} is needed")
     interpolation = settings.get("interpolation", "bilinear")
     if interpolation not in _RESAMPLINGS:
         raise ValueError(f"the interpolation {interpolation!a}")

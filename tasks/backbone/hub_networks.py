@@ -92,21 +92,29 @@ def find_layers(preset: Preset, size: int) -> tuple[str, ...]:
         BackboneError: Its settings make no network, or one with more numbers than the files of weights hold.
     """
     family, hub = FAMILIES[preset.family], keras_hub()
-    # Its variables are never made, so that a network of absurd size takes no memory.
-    with keras.StatelessScope():
-        whole = _built(preset, size, hub)
-        expected = sum(math.prod(variable.shape) for variable in whole.variables)
-        if expected > _MAX_RATIO * preset.numbers:
-            raise BackboneError(
-                f"{preset.folder} describes a network of {expected:,} numbers, but its weights hold {preset.numbers:,}."
-                " Save the preset again."
-            )
-        if family.special_tokens is None:
-            width = int(whole.output.shape[-1])
-            return ("", *(name for name, _ in choose_earlier_layers(whole, width)))
+    try:
+        # Its variables are never made, so that a network of absurd size takes no memory.
+        with keras.StatelessScope(initialize_variables=False):
+            whole = _built(preset, size, hub)
+            _check_numbers(preset, whole)
+            if family.special_tokens is None:
+                width = int(whole.output.shape[-1])
+                return ("", *(name for name, _ in choose_earlier_layers(whole, width)))
+    finally:
+        # Keras would make them later.
+        keras.utils.clear_session(free_memory=False)
     if preset.family == "SigLIPBackbone":
         return POOLED, PATCHES
     return (CLS, PATCHES) if family.special_tokens(preset.vision) else (PATCHES,)
+
+
+def _check_numbers(preset: Preset, whole: Any) -> None:
+    expected = sum(math.prod(variable.shape) for variable in whole.variables)
+    if expected > _MAX_RATIO * preset.numbers:
+        raise BackboneError(
+            f"{preset.folder} describes a network of {expected:,} numbers, but its weights hold {preset.numbers:,}. "
+            "Save the preset again."
+        )
 
 
 def build(backbone: Backbone, folder: Path, *, pretrained: bool) -> "keras.Model":

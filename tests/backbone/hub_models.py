@@ -67,6 +67,10 @@ MODELS: Mapping[str, Callable[[], Any]] = {
         stackwise_num_filters=[[8], [16, 16]],
         stackwise_kernel_size=[[3], [3, 3]],
         stackwise_num_strides=[[1], [2, 1]],
+        stackwise_padding=[[1], [1, 1]],
+        depthwise_stride=2,
+        depthwise_residual=False,
+        last_layer_filter=32,
         stackwise_se_ratio=[[None], [0.25, 0.25]],
         stackwise_activation=[["relu"], ["hard_swish", "hard_swish"]],
         output_num_filters=32,
@@ -122,13 +126,13 @@ def save_preset(
     return folder
 
 
-def own_outputs(name: str, pixels: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
-    """Compute the outputs of KerasHub's own model on pixels that its own converter scales.
+def own_outputs(name: str, folder: Path, pixels: npt.NDArray[np.uint8], **settings: Any) -> list[Any]:
+    """Compute the outputs of a preset as KerasHub itself loads it, on pixels that its own converter scales.
 
     Returns:
         The tokens, [N, T, D], or the feature map, [N, H, W, D]; SigLIP's pooled output, [N, D], and then its tokens.
     """
-    built = model(name)
+    built = keras_hub().models.Backbone.from_preset(str(folder), **settings)
     scaled = keras_hub().layers.ImageConverter(scale=SCALE, offset=OFFSET, dtype="float32")(pixels)
     vision = getattr(built, "vision_encoder", built)
     outputs = [vision.output]
