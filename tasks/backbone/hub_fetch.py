@@ -3,8 +3,8 @@
 import importlib
 import io
 import shutil
-from collections.abc import Callable
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -73,18 +73,31 @@ def _fetch(name: str, folder: Path) -> None:
         fetch(CONFIG)
         read_config(folder)
         for optional in (CONVERTER, PREPROCESSOR):
-            with suppress(FileNotFoundError):
+            with _if_there():
                 fetch(optional)
-        try:
+        with _if_there():
             fetch(WEIGHTS)
-        except FileNotFoundError:
+        if not (folder / WEIGHTS).is_file():
             for shard in shard_names(fetch(SHARDED_WEIGHTS)):
                 fetch(shard)
     except BackboneError as exc:
         raise BackboneError(str(exc).replace(str(folder), name)) from exc
     except Exception as exc:  # of several libraries
+        # KerasHub says that a file is not there where its server is not there.
+        cause = exc.__cause__ or exc
         raise BackboneError(
-            f"The preset {name} could not be fetched ({type(exc).__name__}: {first_line(exc)}). If this machine is "
-            f"offline, save the preset on one that is not, with keras_hub.models.Backbone.from_preset({name!r})"
-            f".save_to_preset('folder') and ImageConverter likewise, and give --backbone hub:path/to/folder."
+            f"The preset {name} could not be fetched ({type(cause).__name__}: {first_line(cause)}). If this machine is "
+            f"offline, fetch it on one that is not, with keras_hub.models.Backbone.from_preset({name!r})"
+            f".save_to_preset('folder') and keras_hub.layers.ImageConverter.from_preset({name!r})"
+            ".save_to_preset('folder'), and give --backbone hub:path/to/folder."
         ) from exc
+
+
+@contextmanager
+def _if_there() -> Iterator[None]:
+    """Go on where a preset lacks a file, but not where its server is not there."""
+    try:
+        yield
+    except FileNotFoundError as exc:
+        if type(exc.__cause__).__name__ == "LocalEntryNotFoundError":
+            raise

@@ -3,6 +3,7 @@
 All files are read as data, before KerasHub sees any of them: a preset names classes that Keras would look up and build.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -133,6 +134,8 @@ def _check_entries(folder: Path) -> None:
     """Refuse links, and what is neither a file nor a folder."""
     if not folder.is_dir():
         raise BackboneError(f"{folder} is no folder. Give the folder of a preset, with {CONFIG} in it.")
+    if not os.path.lexists(folder / CONFIG):
+        raise BackboneError(f"{folder} is no preset of KerasHub: it has no {CONFIG}. Give the folder that has it.")
     for number, path in enumerate(folder.rglob("*")):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise BackboneError(

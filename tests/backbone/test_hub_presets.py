@@ -204,7 +204,10 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "one kernel less": (weights(lambda file: file.pop(KERNEL)), "are not those of its ViTBackbone"),
     "one layer less": (weights(lambda file: file.pop("layers/vi_t_encoder")), "describes a network|are not those of"),
     "text as a kernel": (replaced(np.full((4, 4, 3, 16), b"x")), "are not those of its ViTBackbone"),
-    "records as a kernel": (replaced(np.zeros((4, 4, 3, 16), [("a", "f4"), ("b", "f4")])), "are not those of its ViTBackbone"),
+    "records as a kernel": (
+        replaced(np.zeros((4, 4, 3, 16), [("a", "f4"), ("b", "f4")])),
+        "are not those of its ViTBackbone",
+    ),
     "kernel of no numbers": (
         replaced(np.full((4, 4, 3, 16), np.nan, np.float32)),
         "where one vector of finite numbers",
