@@ -20,9 +20,9 @@ class BackboneParameters(RunParameters):
 
     backbone: luigi.Parameter[str] = luigi.Parameter(
         default="efficientnet_lite0",
-        description="Pretrained network: a name in the catalog, keras:<Name> for a model of keras.applications, or "
-        "the path of a SavedModel, a .keras or .onnx file, or a frozen graph (.pb). Join several with + to "
-        "concatenate their bottlenecks.",
+        description="Pretrained network: a name in the catalog, keras:<Name> for a model of keras.applications, "
+        "hub:<preset or folder> for a backbone of KerasHub, or the path of a SavedModel, a .keras or .onnx file, or a "
+        "frozen graph (.pb). Join several with + to concatenate their bottlenecks.",
     )
     weights: luigi.Parameter[str] = luigi.Parameter(
         default="", description="File or URL of weights in place of the backbone's own."

@@ -149,7 +149,8 @@ def find_backbone(name: str) -> BackboneEntry:
         raise SettingError(
             f"There is no backbone {name!r}: no file or folder is at {Path(name).absolute()}, and the catalog knows "
             f"{', '.join(backbone_names())}. Give one of these names, keras:<Name> for a model of keras.applications, "
-            "or the path of a SavedModel, a .keras or .onnx file, or a frozen graph (.pb)."
+            "hub:<preset or folder> for a backbone of KerasHub, or the path of a SavedModel, a .keras or .onnx file, "
+            "or a frozen graph (.pb)."
         )
     entry = backbones[name]
     try:

@@ -29,7 +29,7 @@ def prepare_backbone(request: BackboneRequest, folder: AnyPath, progress: Progre
     if path is not None and request.backbone not in backbone_names():
         return _prepare_path(request, path)
     kind = prefixed[0] if prefixed else _kind_in_catalog(request.backbone)
-    if request.scaling != AUTO or request.input_tensor or request.bottleneck_tensor:
+    if (request.scaling != AUTO and not kind.takes_scaling) or request.input_tensor or request.bottleneck_tensor:
         raise SettingError(
             f"--scaling, --input-tensor and --bottleneck-tensor are for models of your own; {request.backbone} brings "
             "its own. Leave them out."
@@ -63,7 +63,7 @@ def prepare_own(request: BackboneRequest, path: Path) -> Prepared:
         size=_size(request, path, own.size),
         layers=layers,
         widths=(0,) * len(layers),
-        scaling=own.scaling if request.scaling == AUTO and own.scaling else _scaling(request, path),
+        scaling=own.scaling if request.scaling == AUTO and own.scaling else check_scaling(request, path),
         input_tensor=request.input_tensor,
     )
     return kind.measure_width(Prepared(backbone, path))
@@ -111,7 +111,12 @@ def _size(request: BackboneRequest, path: Path, own: int | None) -> int:
     return own or request.size
 
 
-def _scaling(request: BackboneRequest, path: Path) -> str:
+def check_scaling(request: BackboneRequest, path: Path) -> str:
+    """Return the scaling of a model that does not contain it.
+
+    Raises:
+        SettingError: The request does not name it.
+    """
     if request.scaling in SCALINGS:
         return request.scaling
     listed = "; ".join(f"{name}: {known.formula} ({known.use})" for name, known in SCALINGS.items() if known.use)

@@ -10,6 +10,7 @@ from tasks.keys import fingerprint
 from tasks.storage.files import storage_at
 
 KERAS_PREFIX = "keras:"
+HUB_PREFIX = "hub:"
 #: Value of `--scaling` and `--layers` that leaves the choice to the backbone.
 AUTO = "auto"
 #: Value of `--layers` that takes the last layer only.
@@ -20,7 +21,8 @@ LAST = "last"
 class BackboneRequest:
     """A user's request for a backbone, from the parameters alone."""
 
-    #: A name of the catalog, `keras:<Name>`, or a path of a SavedModel, a `.keras` or `.onnx` file, or a frozen graph.
+    #: A name of the catalog, `keras:<Name>`, `hub:<preset or folder>`, or a path of a SavedModel, a `.keras` or `.onnx`
+    #: file, or a frozen graph.
     backbone: str
     weights: str = ""  #: File or URL of weights that replace the backbone's own; empty keeps its own.
     size: int = 0  #: Height and width of the input in pixels; 0 is the backbone's own.
@@ -46,5 +48,5 @@ class BackboneRequest:
 
     def state(self) -> str:
         """Versions of the user's files, without reading them; if they change, the request is prepared again."""
-        paths = [given_path(text) for text in (self.backbone, self.weights)]
+        paths = [given_path(text) for text in (self.backbone.removeprefix(HUB_PREFIX), self.weights)]
         return ", ".join(storage_at(path).version(path) if path else "" for path in paths)

@@ -131,16 +131,17 @@ def openvino_network(prepared: Prepared, folder: AnyPath, progress: Progress) ->
     return cached_network(folder, "openvino", ".zip", convert_backbone)
 
 
-def convert_network(function: Callable[[Any], Any], size: int) -> bytes:
+def convert_network(function: Callable[[Any], Any], size: int, photos: int | None = 1) -> bytes:
     """Convert a function to OpenVINO's format.
 
     Args:
-        function: For inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to [1, K].
+        function: For inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to [N, K].
         size: Height and width of the pixels.
+        photos: Photos at a time, N; None for any number.
 
     Returns:
-        An uncompressed ZIP file with `GRAPH` and `WEIGHTS`, in float32: pixels, uint8 [1, size, size, 3], to float32
-        [1, K].
+        An uncompressed ZIP file with `GRAPH` and `WEIGHTS`, in float32: pixels, uint8 [N, size, size, 3], to float32
+        [N, K].
 
     Raises:
         ConversionError: OpenVINO cannot compute it.
@@ -151,7 +152,7 @@ def convert_network(function: Callable[[Any], Any], size: int) -> bytes:
     def of_bytes(pixels: Any) -> Any:
         return tf.cast(function(tf.cast(pixels, tf.float32)), tf.float32)
 
-    pixels = tf.TensorSpec((1, size, size, 3), tf.uint8, "pixels")
+    pixels = tf.TensorSpec((photos, size, size, 3), tf.uint8, "pixels")
     graph = tf.function(of_bytes, autograph=False, input_signature=[pixels])
     graph.get_concrete_function()  # errors of the network itself are raised here, before those of the converter
     with _restored_root_logger(), capture_stderr(), warnings.catch_warnings():
@@ -160,6 +161,9 @@ def convert_network(function: Callable[[Any], Any], size: int) -> bytes:
             model = ov.convert_model(graph)
         except Exception as exc:  # the converter has many exceptions
             raise ConversionError(f"OpenVINO cannot compute the network ({first_line(exc)}).") from exc
+        if len(model.outputs) > 1:
+            # The converter makes an output of every tensor that nothing reads, such as a shape; they come last.
+            model = ov.Model(model.outputs[:1], model.get_parameters())
         return _save_model(model)
 
 

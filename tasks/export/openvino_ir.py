@@ -3,13 +3,14 @@
 import io
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tasks.bottleneck.openvino_forward import GRAPH, WEIGHTS
-from tasks.errors import ModelError
+from tasks.bottleneck.openvino_forward import GRAPH, WEIGHTS, convert_network
+from tasks.errors import BackboneError, ModelError
 from tasks.export.classifier import OUTPUTS, Branch, Classifier
 from tasks.export.formats import OPENVINO, input_names
 from tasks.runtime.openvino_import import ops, ov
@@ -66,13 +67,8 @@ def _views(pixels: Any, views: int) -> Any:
 
 def _apply_network(network: bytes, branch: Branch, pixels: Any, head: Head | None) -> Any:
     """Continue pixels, uint8 [N, S, S, 3], with a network, up to the averages of the layers that the head takes."""
-    with zipfile.ZipFile(io.BytesIO(network)) as archive:
-        model = ov.Core().read_model(archive.read(GRAPH), archive.read(WEIGHTS))
+    model = _read_for_batches(network, branch, pixels.output(0).partial_shape[1].get_length())
     (parameter,), (result,) = model.get_parameters(), model.get_results()
-    try:
-        model.reshape([-1, *parameter.shape[1:]])
-    except RuntimeError as exc:
-        raise ModelError(f"OpenVINO computes {model.get_friendly_name()} for single photos only.") from exc
     for target in parameter.output(0).get_target_inputs():
         target.replace_source_output(pixels.output(0))
     averages = result.input_value(0).get_node()
@@ -80,6 +76,28 @@ def _apply_network(network: bytes, branch: Branch, pixels: Any, head: Head | Non
         return averages
     last = np.array([branch.prepared.backbone.widths[0]])
     return ops.slice(averages, np.array([0]), last, np.array([1]), np.array([1]))
+
+
+def _read_for_batches(network: bytes, branch: Branch, size: int) -> Any:
+    """Read a network for any number of photos; one that can be computed for single photos only is converted again."""
+    if (model := _read_reshaped(network)) is None:
+        try:
+            model = _read_reshaped(convert_network(branch.network, size, photos=None))
+        except BackboneError as exc:
+            raise ModelError(str(exc)) from exc
+    if model is None:
+        raise ModelError("OpenVINO computes the network for single photos only.")
+    return model
+
+
+def _read_reshaped(network: bytes) -> Any:
+    with zipfile.ZipFile(io.BytesIO(network)) as archive:
+        model = ov.Core().read_model(archive.read(GRAPH), archive.read(WEIGHTS))
+    with suppress(RuntimeError):
+        model.reshape([-1, *model.input(0).partial_shape[1:]])
+        # A network that was converted for one photo may have that number among its constants.
+        return model if model.output(0).partial_shape[0].is_dynamic else None
+    return None
 
 
 def _apply_head(averages: Any, head: Head | None) -> list[Any]:

@@ -8,6 +8,7 @@ from tasks.backbone.kinds.efficientnet_lite import EfficientNetLiteKind
 from tasks.backbone.kinds.frozen_graph import FrozenGraphKind
 from tasks.backbone.kinds.keras_application import KerasApplicationKind
 from tasks.backbone.kinds.keras_file import KerasFileKind
+from tasks.backbone.kinds.keras_hub import KerasHubKind
 from tasks.backbone.kinds.onnx_file import OnnxFileKind
 from tasks.backbone.kinds.saved_model import SavedModelKind
 from tasks.errors import SettingError
@@ -19,6 +20,7 @@ KINDS: Mapping[str, BackboneKind] = {
         FrozenGraphKind(),
         KerasApplicationKind(),
         KerasFileKind(),
+        KerasHubKind(),
         OnnxFileKind(),
         SavedModelKind(),
     )
@@ -35,6 +37,6 @@ def check_trainable(backbone: Backbone) -> TrainableKind:
     if not isinstance(kind, TrainableKind):
         raise SettingError(
             f"{backbone.name} is a graph whose weights are constants: it cannot be trained further. Train the head "
-            "alone, or give an efficientnet_lite, a keras:<Name> or a .keras file as --backbone."
+            "alone, or give an efficientnet_lite, keras:<Name>, hub:<preset> or a .keras file as --backbone."
         )
     return kind

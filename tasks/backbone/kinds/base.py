@@ -36,6 +36,7 @@ class BackboneKind(ABC):
         name: Name in settings and in the catalog.
         prefix: Start of its models' names in `--backbone`, as in `keras:<Name>`; empty for no such names.
         has_tensors: Whether the user names the input and the bottleneck of a model as tensors of a graph.
+        takes_scaling: Whether a model that is named with `prefix` or in the catalog may need `--scaling`.
         bfloat16_on_gpu: Whether a GPU computes it in bfloat16, because its layers are built here.
         int8_by_default: Whether its last layer is computed in int8 on a processor without bfloat16.
         in_tensorflow: Whether TensorFlow computes it; OpenVINO computes it on a processor otherwise.
@@ -45,6 +46,7 @@ class BackboneKind(ABC):
     name: ClassVar[str]
     prefix: ClassVar[str] = ""
     has_tensors: ClassVar[bool] = False
+    takes_scaling: ClassVar[bool] = False
     bfloat16_on_gpu: ClassVar[bool] = False
     int8_by_default: ClassVar[bool] = False
     in_tensorflow: ClassVar[bool] = True
