@@ -7,7 +7,6 @@ from typing import Any
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.kinds.base import TrainableKind
 from tasks.backbone.request import AUTO, HUB_PREFIX, LAST, BackboneRequest
-from tasks.backbone.scaling import OWN
 from tasks.backbone.weights import weights_sha256
 from tasks.catalog import find_backbone, given_path
 from tasks.errors import BackboneError, SettingError
@@ -59,6 +58,7 @@ def _describe(request: BackboneRequest, place: AnyPath) -> Backbone:
     from tasks.backbone.hub_networks import find_layers, fit_size
     from tasks.backbone.hub_presets import read_preset
     from tasks.backbone.prepare import check_scaling
+    from tasks.backbone.scaling import OWN
 
     try:
         here = local(place)
