@@ -111,8 +111,8 @@ def _photos(known: KnownStages) -> InputPhotos | None:
     """The photos that a run would work on; None where they are still to be fetched."""
     from tasks.snapshot.hashed_photos import list_labelled, select_labelled
     from tasks.snapshot.hashes import read_hashes, recall, tabulate_files
-    from tasks.snapshot.label_tables import LabelSource
     from tasks.snapshot.split_folders import find_split_folders
+    from tasks.snapshot.tables.label_tables import LabelSource
     from tasks.snapshot.walk import list_unread
 
     snapshot = known.run.take_snapshot()
@@ -143,7 +143,7 @@ def _photos(known: KnownStages) -> InputPhotos | None:
 
 def _rows(files: Sequence[PhotoFile], known: pa.Table | None, folder: AnyPath, label_column: str | None) -> InputPhotos:
     """The photos of Parquet files, whose labels are in a column or, if that is None, in a table."""
-    from tasks.snapshot.photo_rows import count_rows, recall_rows
+    from tasks.snapshot.parquet.photo_rows import count_rows, recall_rows
 
     rows, missing = recall_rows(files, known, label_column)
     new = count_rows(folder, missing)

@@ -22,8 +22,8 @@ from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.schemas import DECODE, describe
 from tasks.shards.store import ShardStore
-from tasks.snapshot.row_paths import reading_order
-from tasks.snapshot.row_reader import are_rows
+from tasks.snapshot.parquet.row_paths import reading_order
+from tasks.snapshot.parquet.row_reader import are_rows
 from tasks.storage.files import storage_at
 from tasks.storage.layout import DataRoot
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tasks.decode.photo_file import LARGE_FILE, MAX_BYTES, DecodeResult, Photo
 from tasks.decode.rejections import CHANGED, unread
-from tasks.snapshot.row_reader import PhotoReader
+from tasks.snapshot.parquet.row_reader import PhotoReader
 
 RunBatch = Callable[[Sequence[Photo]], list[DecodeResult]]
 #: Starts to prepare a batch. The function that it returns waits for that, and passes the batch to the `RunBatch`.

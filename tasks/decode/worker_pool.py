@@ -16,7 +16,7 @@ from tasks.decode.prefetch import Prepare, prefetching
 from tasks.decode.rejections import Reason, Rejection
 from tasks.decode.worker_process import WorkerCrashError, WorkerProcess
 from tasks.paths import AnyPath
-from tasks.snapshot.row_reader import are_rows, open_reader
+from tasks.snapshot.parquet.row_reader import are_rows, open_reader
 from tasks.storage.files import storage_at
 from tasks.storage.tempfiles import scratch, scratch_folder, sweep_folder
 

@@ -35,8 +35,8 @@ from tasks.file_types import JPEG, PNG, image_format
 from tasks.hardware import available_cores
 from tasks.paths import AnyPath
 from tasks.snapshot.labels import to_label
-from tasks.snapshot.row_paths import reading_order
-from tasks.snapshot.row_reader import PhotoReader, open_reader
+from tasks.snapshot.parquet.row_paths import reading_order
+from tasks.snapshot.parquet.row_reader import PhotoReader, open_reader
 from tasks.storage.layout import DataRoot
 from tasks.storage.remote_listing import StoreUnreachableError
 from tasks.train.head import Floats

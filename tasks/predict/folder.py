@@ -18,10 +18,9 @@ from tasks.shards.parquet import publish_parquet, regroup
 from tasks.shards.schemas import PREDICTED, describe
 from tasks.shards.store import ShardStore
 from tasks.snapshot.hashes import drop_hashes, drop_racy, hash_files, read_hashes
-from tasks.snapshot.layouts import photos_root
 from tasks.snapshot.listing import Listing
-from tasks.snapshot.photo_rows import hash_rows
-from tasks.snapshot.row_paths import reading_order
+from tasks.snapshot.parquet.photo_rows import hash_rows
+from tasks.snapshot.parquet.row_paths import photos_root, reading_order
 from tasks.snapshot.walk import list_files
 from tasks.storage.files import storage_at
 from tasks.storage.layout import DataRoot

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from tasks.errors import SettingError, first_of
 from tasks.keys import KEY_LENGTH
 from tasks.paths import AnyPath
-from tasks.snapshot.csv_rows import open_csv
 from tasks.snapshot.labels import to_label
+from tasks.snapshot.tables.csv_rows import open_csv
 from tasks.storage.files import read_bytes
 
 _KEYS = ("sha256", "path")

@@ -10,13 +10,13 @@ import pyarrow.compute as pc
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.snapshot.hashes import HASHES, Hashed, hash_files, recall, tabulate_files
-from tasks.snapshot.label_tables import LabelSource, LabelTable, find_label_table
 from tasks.snapshot.listing import Listing, PhotoFile
-from tasks.snapshot.photo_rows import hash_rows
+from tasks.snapshot.parquet.photo_rows import hash_rows
+from tasks.snapshot.parquet.row_paths import row_key, row_name
 from tasks.snapshot.photo_rules import OUTSIDE, UNREADABLE
-from tasks.snapshot.row_paths import row_key, row_name
 from tasks.snapshot.sizes import check_size
 from tasks.snapshot.split_folders import find_split_folders, is_labelled, label_by_folder
+from tasks.snapshot.tables.label_tables import LabelSource, LabelTable, find_label_table
 from tasks.snapshot.walk import read_unclear
 
 

@@ -15,8 +15,8 @@ from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.parquet import publish_parquet, read_parquet
 from tasks.snapshot.listing import PhotoFile
+from tasks.snapshot.parquet.row_paths import file_of
 from tasks.snapshot.photo_io import PIECE, photo_sha256
-from tasks.snapshot.row_paths import file_of
 from tasks.snapshot.walk import unreachable_store
 from tasks.storage.files import storage_at
 from tasks.storage.object_store import PARALLEL_REQUESTS

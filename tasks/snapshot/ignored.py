@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tasks.events import escape_control_characters
 from tasks.snapshot import photo_rules as rules
-from tasks.snapshot.row_paths import find_row
+from tasks.snapshot.parquet.row_paths import find_row
 
 #: Paths kept as examples of each reason.
 EXAMPLES = 3

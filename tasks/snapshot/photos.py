@@ -21,13 +21,13 @@ from tasks.snapshot.given_splits import settle_splits
 from tasks.snapshot.hashed_photos import hash_photo_rows, hash_photos, list_labelled
 from tasks.snapshot.hashes import drop_hashes, drop_racy
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.snapshot.label_tables import BESIDE, LabelSource
 from tasks.snapshot.labels import to_label
-from tasks.snapshot.layouts import photos_root
 from tasks.snapshot.listing import fingerprint_rows
-from tasks.snapshot.row_reader import are_rows
+from tasks.snapshot.parquet.row_paths import photos_root
+from tasks.snapshot.parquet.row_reader import are_rows
 from tasks.snapshot.split_facts import GivenSplits
 from tasks.snapshot.split_folders import label_folders
+from tasks.snapshot.tables.label_tables import BESIDE, LabelSource
 from tasks.snapshot.walk import list_unread
 from tasks.storage.errors import DamagedError
 from tasks.storage.files import local
@@ -81,11 +81,10 @@ class Snapshot:
     @property
     def merged_labels(self) -> dict[str, list[str]]:
         """Folders of each label that has several, whose names differ only in their form of Unicode."""
-        if are_rows(self.table["path"].slice(0, 1).to_pylist()):
+        by_table = self.label_table and self.label_table.get("tables")
+        if by_table or are_rows(self.table["path"].slice(0, 1).to_pylist()):
             return {}
         folders = defaultdict(list)
-        if self.label_table and self.label_table.get("tables"):
-            return {}
         for folder in sorted(pc.unique(label_folders(self.table["path"], self.split_folders)).to_pylist()):
             folders[to_label(folder)].append(folder)
         return {label: names for label, names in folders.items() if len(names) > 1}

@@ -28,7 +28,7 @@ from tasks.progress import Progress
 from tasks.shards.manifests import StageResult
 from tasks.snapshot.label_folders import photos_folder
 from tasks.snapshot.labels import check_labels, label_changes
-from tasks.snapshot.layouts import photos_root
+from tasks.snapshot.parquet.row_paths import photos_root
 from tasks.snapshot.photo_io import photo_sha256
 from tasks.snapshot.spec import SNAPSHOT
 from tasks.stage import RunStageTask
@@ -125,7 +125,7 @@ class TakeSnapshot(RunStageTask):
         return photos_folder(folder, self._gives_labels) if is_there(folder) else folder
 
     def _gives_labels(self, folder: AnyPath, name: str) -> bool:
-        from tasks.snapshot.label_tables import gives_labels
+        from tasks.snapshot.tables.label_tables import gives_labels
 
         return not self.labels and gives_labels(folder, name, self.label_column)
 
@@ -158,8 +158,8 @@ class TakeSnapshot(RunStageTask):
         with progress.preparing("imports"):
             from tasks.snapshot.corrections import read_corrections
             from tasks.snapshot.hashes import read_hashes
-            from tasks.snapshot.label_tables import LabelSource
             from tasks.snapshot.photos import take_snapshot
+            from tasks.snapshot.tables.label_tables import LabelSource
 
         corrections = read_corrections(to_path(self.corrections)) if self.corrections else None
         labels = LabelSource(self.labels, self.label_column)

@@ -17,8 +17,8 @@ from tasks.paths import AnyPath, file_version, is_remote
 from tasks.snapshot import photo_rules as rules
 from tasks.snapshot.ignored import Ignored
 from tasks.snapshot.listing import Listing, PhotoFile
+from tasks.snapshot.parquet.row_paths import is_parquet
 from tasks.snapshot.photo_io import read_head, read_photo
-from tasks.snapshot.row_paths import is_parquet
 from tasks.storage.object_store import PARALLEL_REQUESTS
 from tasks.storage.protocol import StoredFile
 from tasks.storage.remote_listing import StoreUnreachableError, objects_below, version

@@ -24,7 +24,7 @@ from tasks.snapshot.photos import take_snapshot, usable
 from tasks.storage.layout import DataRoot
 from tests.benchmarks import measure
 from tests.benchmarks.measure import FLOWERS, Output, Repeat, Source, Table
-from tests.snapshot.parquet_files import parquet, photos_in_rows
+from tests.snapshot.parquet.parquet_files import parquet, photos_in_rows
 
 BACKBONE = "efficientnet_lite0"
 _SHARD, _GROUP = 500, 100

@@ -23,7 +23,7 @@ from tasks.storage.layout import DataRoot
 from tests.cluster.ray_nodes import nodes
 from tests.decode.drawing import encode, photos_in, smooth
 from tests.decode.test_photos import draw
-from tests.snapshot.parquet_files import image_table, parquet
+from tests.snapshot.parquet.parquet_files import image_table, parquet
 from tests.snapshot.photo_files import put
 from tests.support.progress import Tally
 from tests.support.servers.object_store import ObjectStore

@@ -21,7 +21,7 @@ from tasks.progress import NullProgress
 from tasks.storage.layout import DataRoot
 from tests.decode.deadly import SETTINGS, die_of_the_deadly, die_once
 from tests.decode.drawing import encode, smooth, table_of
-from tests.snapshot.parquet_files import image_table, parquet
+from tests.snapshot.parquet.parquet_files import image_table, parquet
 from tests.snapshot.photo_files import put
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore

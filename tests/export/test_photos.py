@@ -78,7 +78,7 @@ def test_photos_of_an_object_store_that_cannot_be_had_are_left_out(
             raise StoreUnreachableError("s3://photos", "it does not answer")
         return path.read_bytes()[:limit]
 
-    monkeypatch.setattr("tasks.snapshot.row_reader.read_photo", refuse)
+    monkeypatch.setattr("tasks.snapshot.parquet.row_reader.read_photo", refuse)
     photos, _, _, left_out, _ = read_files(known(contents), tmp_path)
     assert photos.paths == ["0.jpg"]
     assert left_out == {"out of reach": 2}

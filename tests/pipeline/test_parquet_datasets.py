@@ -10,7 +10,7 @@ import pytest
 
 from tasks.paths import AnyPath, to_path
 from tests.pipeline.command import Project, assert_error, option_words, verb
-from tests.snapshot.parquet_files import parquet, photos_in_rows
+from tests.snapshot.parquet.parquet_files import parquet, photos_in_rows
 from tests.snapshot.photo_files import put
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore

@@ -19,7 +19,7 @@ from tasks.storage.files import publish_folder
 from tasks.storage.layout import DataRoot
 from tests.predict.trained import COUNT, Trained, draw
 from tests.snapshot.aging import recalling_new_files
-from tests.snapshot.parquet_files import parquet, photos_in_rows
+from tests.snapshot.parquet.parquet_files import parquet, photos_in_rows
 from tests.snapshot.photo_files import put
 from tests.support.progress import Tally
 from tests.support.servers.object_store import ObjectStore

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.snapshot.class_labels import LabelTypeError, class_names, label_texts
-from tasks.snapshot.csv_rows import open_csv
+from tasks.snapshot.tables.csv_rows import open_csv
 
 #: Most bytes of a file, and of its columns once they are unpacked.
 MAX_BYTES = 2**30

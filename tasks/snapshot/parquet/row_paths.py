@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from tasks.paths import AnyPath
+
 _SUFFIX = ".parquet"
 _ROW = re.compile(r"(.*?\.parquet)#(\d{1,18})(?:/[^/]*)?", re.IGNORECASE | re.DOTALL)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -21,6 +23,12 @@ def is_parquet(path: str) -> bool:
     """Whether a file is a Parquet file by its name, and not the table that belongs to photos beside it."""
     name = path.rpartition("/")[2].lower()
     return name.endswith(_SUFFIX) and name != f"metadata{_SUFFIX}"
+
+
+def photos_root(location: AnyPath) -> AnyPath:
+    """Return the folder that the paths of a dataset's photos are relative to: of one Parquet file the one above it."""
+    # On an object store the question is a request, so that only such names ask it.
+    return location.parent if is_parquet(location.name) and location.is_file() else location
 
 
 def find_row(path: str) -> RowPath | None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.snapshot.table_files import TableError, column_names, read_texts
+from tasks.snapshot.tables.table_files import TableError, column_names, read_texts
 
 COLUMNS = ["file_name", "label"]
 

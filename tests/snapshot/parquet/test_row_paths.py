@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.snapshot.row_paths import RowPath, file_of, find_row, is_parquet, reading_order, row_path
+from tasks.snapshot.parquet.row_paths import RowPath, file_of, find_row, is_parquet, reading_order, row_path
 
 
 @pytest.mark.parametrize(

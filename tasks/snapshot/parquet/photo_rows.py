@@ -22,9 +22,9 @@ from tasks.snapshot import photo_rules as rules
 from tasks.snapshot.class_labels import LabelTypeError, class_names, label_texts
 from tasks.snapshot.given_splits import to_split
 from tasks.snapshot.hashes import ROW_HASHES
-from tasks.snapshot.image_files import ImageFile, NoImageColumnError, describe_columns, images_of, names_of
 from tasks.snapshot.listing import PhotoFile
-from tasks.snapshot.row_paths import file_of, row_path
+from tasks.snapshot.parquet.image_files import ImageFile, NoImageColumnError, describe_columns, images_of, names_of
+from tasks.snapshot.parquet.row_paths import file_of, row_path
 from tasks.snapshot.sizes import check_size
 from tasks.snapshot.walk import unreachable_store
 from tasks.storage.files import storage_at

@@ -16,7 +16,7 @@ from tasks.paths import AnyPath, to_path
 from tasks.snapshot.given_splits import to_split
 from tasks.snapshot.listing import Listing, PhotoFile
 from tasks.snapshot.photo_io import read_photo
-from tasks.snapshot.table_files import MAX_BYTES, TableError, column_names, read_texts
+from tasks.snapshot.tables.table_files import MAX_BYTES, TableError, column_names, read_texts
 from tasks.snapshot.walk import unreachable_store
 from tasks.storage.remote_listing import StoreUnreachableError
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath
+from tasks.snapshot.parquet.row_paths import RowPath, find_row
 from tasks.snapshot.photo_io import photo_sha256, read_photo
-from tasks.snapshot.row_paths import RowPath, find_row
 from tasks.storage.files import storage_at
 from tasks.storage.object_store import PARALLEL_REQUESTS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tasks.snapshot.image_files import ImageFile
+    from tasks.snapshot.parquet.image_files import ImageFile
 
 #: Files of a local folder that are read at once.
 _LOCAL_THREADS = 16
@@ -109,14 +109,14 @@ class RowReader:
         return None
 
     def _open(self, name: str) -> None:
-        from tasks.snapshot.image_files import ImageFile  # noqa: PLC0415 (decoding processes import this module)
+        from tasks.snapshot.parquet.image_files import ImageFile  # noqa: PLC0415 (decoding processes import this module)
 
         self.close()
         self._file = ImageFile(self._folder / name)
         self._name, self._starts, self._group = name, self._file.group_starts(), -1
 
     def _read_group(self, group: int) -> "Iterator[pa.Scalar]":
-        from tasks.snapshot.image_files import images_of  # noqa: PLC0415
+        from tasks.snapshot.parquet.image_files import images_of  # noqa: PLC0415
 
         file = self._file
         if file is not None:

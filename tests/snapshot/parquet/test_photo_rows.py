@@ -16,17 +16,17 @@ from tasks.errors import DatasetError
 from tasks.paths import AnyPath, to_path
 from tasks.progress import NullProgress
 from tasks.shards.parquet import publish_parquet
-from tasks.snapshot import image_files
 from tasks.snapshot.hashes import drop_hashes, read_hashes
-from tasks.snapshot.label_tables import LabelSource
-from tasks.snapshot.photo_rows import count_rows, given_split, hash_rows
+from tasks.snapshot.parquet import image_files
+from tasks.snapshot.parquet.photo_rows import count_rows, given_split, hash_rows
 from tasks.snapshot.photos import Snapshot, take_snapshot, usable
+from tasks.snapshot.tables.label_tables import LabelSource
 from tasks.snapshot.walk import list_files
 from tasks.storage.layout import DataRoot
 from tests.decode.drawing import photos_in
 from tests.decode.test_photos import draw
 from tests.snapshot.aging import recalling_new_files
-from tests.snapshot.parquet_files import IMAGE, flowers, hugging_face, image_table, parquet
+from tests.snapshot.parquet.parquet_files import IMAGE, flowers, hugging_face, image_table, parquet
 from tests.snapshot.photo_files import put
 from tests.support.progress import Tally
 from tests.support.servers.gateway import Gateway

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.snapshot.csv_rows import open_csv
+from tasks.snapshot.tables.csv_rows import open_csv
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from tasks.errors import DatasetError, PipelineError, SettingError
 from tasks.paths import AnyPath, to_path
 from tasks.progress import NullProgress
 from tasks.shards.parquet import publish_parquet
-from tasks.snapshot.label_tables import BESIDE, LabelSource
 from tasks.snapshot.labels import check_labels, describe_label_table
 from tasks.snapshot.photos import Snapshot, take_snapshot
+from tasks.snapshot.tables.label_tables import BESIDE, LabelSource
 from tests.snapshot.photo_files import put
 from tests.support.servers.gateway import Gateway
 

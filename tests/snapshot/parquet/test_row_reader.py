@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from tasks.paths import AnyPath, to_path
-from tasks.snapshot.image_files import ImageFile
-from tasks.snapshot.row_reader import RowReader, are_rows, open_reader
-from tests.snapshot.parquet_files import flowers, image_table, parquet
+from tasks.snapshot.parquet.image_files import ImageFile
+from tasks.snapshot.parquet.row_reader import RowReader, are_rows, open_reader
+from tests.snapshot.parquet.parquet_files import flowers, image_table, parquet
 from tests.snapshot.photo_files import put
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import forget_stores

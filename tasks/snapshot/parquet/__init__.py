@@ -1,0 +1,1 @@
+"""Datasets in Parquet: photos that are rows of files with a column of images."""
