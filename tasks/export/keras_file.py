@@ -1,5 +1,6 @@
 """Writes a classifier as a Keras model."""
 
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
@@ -19,10 +20,12 @@ def save_keras(classifier: Classifier, labels: tuple[str, ...], folder: Path) ->
     """Write a Keras model as a folder of files, and beside it the layers that it needs.
 
     Raises:
-        ModelError: A backbone is a graph.
+        ModelError: A backbone is a graph, or has layers that Keras cannot read from a file.
     """
     if any(branch.keras_model is None for branch in classifier.branches):
         raise ModelError("The backbone is a graph, which Keras cannot hold.")
+    for branch in classifier.crops[0]:
+        _check_loadable(branch.keras_model)
     photos = keras.Input((), dtype="string", name=INPUT)
     pixels = [
         layers.PhotoDecoder(**asdict(decode), name=f"decode_{name}")(photos)
@@ -41,6 +44,16 @@ def save_keras(classifier: Classifier, labels: tuple[str, ...], folder: Path) ->
     model = keras.Model(photos, {"label": label, **outputs}, name="photos")
     model.save(folder / KERAS_FOLDER, zipped=False)
     shutil.copyfile(layers.__file__, folder / LAYERS_FILE)
+
+
+def _check_loadable(network: "keras.Model | None") -> None:
+    """Check that Keras can build a network from its own configuration; it cannot with some layers of KerasHub."""
+    try:
+        keras.Model.from_config(network.get_config())  # type: ignore[union-attr]  # no graph
+    except (AttributeError, NotImplementedError, TypeError, ValueError) as exc:
+        layer = re.search(r"class '(\w+)'", str(exc))
+        name = f"the layer {layer[1]}" if layer else "a layer"
+        raise ModelError(f"The backbone has {name}, which Keras writes into a file but cannot read from it.") from exc
 
 
 def _keras_view(pixels: Any, view: int) -> Any:

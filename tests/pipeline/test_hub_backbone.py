@@ -39,4 +39,4 @@ def test_whole_network_is_trained_further_and_exported(project: Project, tmp_pat
     options = {"backbone": f"hub:{preset}", "image_size": str(SIZE), "train": "finetune", "export": "all", **LITTLE}
     project.retrain_forked(**options, date=FIRST).check()
     record = project.record(FIRST)
-    assert set(record["export"]["test"]) == FORMATS
+    assert set(record["export"]["test"]) == FORMATS - {"model.keras"}, "Keras cannot read KerasHub's layers of ViT"
