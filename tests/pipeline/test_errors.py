@@ -52,7 +52,7 @@ def assert_refused(project: Project, code: int, *sentences: str, **options: str)
     [
         ({"dataset": "nope"}, 52, "the catalog knows flower_photos, sample"),
         ({"dataset": "http://[host/photos.tgz"}, 52, "is no valid URL"),
-        ({"backbone": "resnet"}, 51, "the catalog knows efficientnet_lite0"),
+        ({"backbone": "resnet"}, 51, "the catalog knows convnext_tiny, dinov2_base"),
         ({"backbone": "keras:ResNet51"}, 51, "ResNet50"),
         ({"backbone": "inception_2015", "image_size": "128"}, 51, "inception_2015 takes 299 pixels only"),
         ({"scaling": "unit"}, 51, "--scaling, --input-tensor and --bottleneck-tensor are for models of your own"),
@@ -141,11 +141,11 @@ def give_a_label(photos: Path) -> dict[str, str]:
     return {"dataset": str(photos / "daisy")}
 
 
-def divide_into_splits(photos: Path) -> dict[str, str]:
+def divide_into_two_training_splits(photos: Path) -> dict[str, str]:
     (photos / "train").mkdir()
     for label in ("daisy", "dandelion", "roses"):
         (photos / label).rename(photos / "train" / label)
-    draw(photos / "val", range(18, 27))
+    draw(photos / "Training", range(18, 27))
     return {}
 
 
@@ -172,12 +172,9 @@ def give_a_web_page(photos: Path) -> dict[str, str]:
         (keep_two_roses, 52, ["'roses' (2)"], "decode"),
         (give_a_label, 52, ["<dataset>/<label>/<photo>.jpg"], "decode"),
         (
-            divide_into_splits,
+            divide_into_two_training_splits,
             52,
-            [
-                "is divided into the splits 'train', 'val' with the same folders in them",
-                "train: it is split anew",
-            ],
+            ["The folders 'Training' and 'train' of the dataset both give the split train", "rename one"],
             "decode",
         ),
         (
