@@ -209,7 +209,8 @@ def _near_duplicates(metrics: Mapping[str, Any]) -> list[str]:
         return []
     different = found["with_different_labels"]
     told = f", {different:,} of them with different labels" if different else ""
-    return [f"Near duplicates {found['photos']:,} photos in {found['groups']:,} groups{told}: see the report"]
+    groups = "1 group" if found["groups"] == 1 else f"{found['groups']:,} groups"
+    return [f"Near duplicates {found['photos']:,} photos in {groups}{told}: see the report"]
 
 
 def _root(record: Mapping[str, Any]) -> DataRoot:
