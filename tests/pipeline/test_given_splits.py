@@ -50,7 +50,7 @@ def test_the_drawn_splits_given_by_folders_give_the_same_head_and_test_figures(t
     lines = done.output.splitlines()
     assert any(line.startswith("Splits          as the dataset gives them (train ") for line in lines)
     assert any(line.startswith("Test accuracy ") and line.endswith("of the given split test") for line in lines)
-    assert f"over the {photos - test} photos of train and validation, 5 folds" in done.output
+    assert f"over the {photos - test} photos of train and validation, 2 folds" in done.output
     table = read_predictions(project.root / "evaluate" / after["stages"]["evaluate"]["key"])
     assert table["cross_validated"].null_count == test
     assert pc.all(pc.equal(pc.is_null(table["cross_validated"]), pc.equal(table["split"], "test"))).as_py()
