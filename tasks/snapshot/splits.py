@@ -5,6 +5,7 @@ photo depends on its bytes alone: it stays the same when other photos are added,
 exception is small labels, whose photos may have to fill in for a split that has none.
 """
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -75,8 +76,8 @@ def assign_splits(sha256: Sequence[str], labels: Sequence[str], given: Sequence[
 
     Of photos whose dataset gives splits, the test photos are the last tenth, and all others are in the first nine by
     their positions, whether they train or validate. If no validation photos are given, a ninth of the training photos
-    is drawn in the same way. The positions are then the next 16 digits, since the dataset may have been split by this
-    very function.
+    is drawn in the same way. The positions are then those of the hashes of the keys, since the dataset may have been
+    split by any digits of the keys themselves.
 
     Args:
         sha256: Distinct keys of N usable photos, 64 hex digits.
@@ -92,8 +93,8 @@ def assign_splits(sha256: Sequence[str], labels: Sequence[str], given: Sequence[
     is_given = any(given)
     sizes = dict(zip(names, np.bincount(codes, minlength=len(names)).tolist(), strict=True))
     check_labels(sizes, given=_count_given(labels, given) if is_given else None)
-    digits = slice(16, 32) if is_given else slice(16)
-    positions = np.frombuffer(bytes.fromhex("".join(key[digits] for key in sha256)), ">u8").astype(np.uint64)
+    spread = (hashlib.sha256(key.encode()).hexdigest() for key in sha256) if is_given else sha256
+    positions = np.frombuffer(bytes.fromhex("".join(key[:16] for key in spread)), ">u8").astype(np.uint64)
     photos = _Photos(np.array(sha256, dtype=object), codes, positions)
     if not is_given:
         tenths, ids, fills = _draw(photos, TENTHS)

@@ -199,12 +199,13 @@ def test_where_no_validation_photos_are_given_a_ninth_of_the_training_photos_of_
     assert sorted(small.names) == ["test", "test", "train", "train", "validation", "validation"]
 
 
-def test_splits_as_this_project_draws_them_may_be_given_and_the_nine_tenths_are_even_all_the_same() -> None:
-    photos = [key(number) for number in range(1800)]
-    drawn = assign_splits(photos, ["roses", "tulips"] * 900)
-    result = assign_splits(photos, ["roses", "tulips"] * 900, drawn.names)
-    assert result.names == drawn.names
-    assert np.bincount(result.tenths[result.in_folds], minlength=9).min() > 140
+@pytest.mark.parametrize("start", [0, 16, 48, 62])
+def test_splits_by_any_digits_of_the_keys_may_be_given_and_the_nine_tenths_are_even_all_the_same(start: int) -> None:
+    photos = [key(number) for number in range(2000)]
+    given = ["test" if int(photo[start : start + 2], 16) < 51 else "train" for photo in photos]
+    result = assign_splits(photos, ["roses", "tulips"] * 1000, given)
+    assert [name == "test" for name in result.names] == [name == "test" for name in given]
+    assert np.bincount(result.tenths[result.in_folds], minlength=9).min() > 130
 
 
 def test_without_any_given_split_splits_are_drawn() -> None:
