@@ -57,7 +57,7 @@ def test_the_drawn_splits_given_by_folders_give_the_same_head_and_test_figures(t
     assert "of the given split test" in Path(after["report"]).read_text()
     audited = verb("audit", "--data-root", project.root, "--worst", 60, "--json")
     assert audited.output.count('"path": "test/') == test
-    assert "on the given split" in verb("champion", "--data-root", project.root).output
+    assert "on the given split" in verb("champion", project.photos, "--data-root", project.root).output
     refused = project.retrain_forked(date="2026-03-03", folds="10")
     assert_error(refused, 51, "in 10 folds is not possible where the dataset gives the test split")
 
