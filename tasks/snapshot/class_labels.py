@@ -1,6 +1,7 @@
 """Labels in a column of Arrow: text, dictionaries, whole numbers, truth values, and Hugging Face's class numbers."""
 
 import json
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,18 +14,32 @@ class LabelTypeError(Exception):
     """A column holds no labels; the message tells what it holds, after a verb."""
 
 
+def described_columns(schema: pa.Schema) -> dict[str, Any]:
+    """Read what Hugging Face's library datasets says of each column of a schema; empty where it says nothing."""
+    try:
+        features = json.loads((schema.metadata or {})[_FEATURES])["info"]["features"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return {}
+    return features if isinstance(features, dict) else {}
+
+
 def class_names(schema: pa.Schema, column: str) -> list[str] | None:
     """Find the names of a column's class numbers, as the feature `ClassLabel` of Hugging Face's datasets keeps them.
 
     Returns:
         The name of each number from 0 on; None where the schema has none for the column.
     """
-    try:
-        described = json.loads((schema.metadata or {})[_FEATURES])["info"]["features"][column]
-        names = described["names"] if described["_type"] == "ClassLabel" else None
-    except (KeyError, TypeError, ValueError, RecursionError):
+    described = described_columns(schema).get(column)
+    if not isinstance(described, dict) or described.get("_type") != "ClassLabel":
         return None
+    names = described.get("names")
     return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+
+
+def tidy_texts(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Return labels or splits in Unicode's form NFC without white space at their ends; empty ones are null."""
+    plain = pc.utf8_trim_whitespace(pc.utf8_normalize(texts, form="NFC"))
+    return pc.if_else(pc.equal(plain, ""), None, plain)
 
 
 def label_texts(column: pa.ChunkedArray, names: list[str] | None = None) -> pa.ChunkedArray:

@@ -3,7 +3,6 @@
 Nothing that such a file says about itself is trusted: its rows are read a few at a time, and counted.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 
 from tasks.errors import DatasetError, first_of
 from tasks.paths import AnyPath, is_remote
+from tasks.snapshot.class_labels import described_columns
 from tasks.snapshot.photo_io import open_photo
 
 #: Most bytes of a row group, by its own account and unpacked.
@@ -73,7 +73,8 @@ class ImageFile:
                 self._file = pq.ParquetFile(source, metadata=self._file.metadata, pre_buffer=True)
             self.schema: pa.Schema = self._file.schema_arrow
         self.column = find_image_column(self.schema, path)
-        for number in range(self._file.num_row_groups):
+        # Those of given metadata have been checked.
+        for number in range(self._file.num_row_groups if metadata is None else 0):
             self._check_group(number, self.group_bytes(number))
 
     @property
@@ -161,7 +162,7 @@ def find_image_column(schema: pa.Schema, path: AnyPath) -> ImageColumn:
     Raises:
         NoImageColumnError: There is none, or there are several and none has a usual name; lists the columns.
     """
-    described = [name for name, feature in _features(schema).items() if _type_of(feature) == "Image"]
+    described = [name for name, feature in described_columns(schema).items() if _type_of(feature) == "Image"]
     structs = [field.name for field in schema if pa.types.is_struct(field.type) and _with_bytes(field.type)]
     plain = [field.name for field in schema if _is_binary(field.type) and field.name.lower() in _NAMES]
     holding = {*structs, *(field.name for field in schema if _is_binary(field.type))}
@@ -196,14 +197,6 @@ def _source(path: AnyPath, size: int | None) -> Any:
     # A pipe would never end.
     open_photo(path).close()
     return path
-
-
-def _features(schema: pa.Schema) -> dict[str, Any]:
-    try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return {}
-    return features if isinstance(features, dict) else {}
 
 
 def _type_of(feature: object) -> object:

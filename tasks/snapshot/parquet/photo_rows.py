@@ -19,7 +19,7 @@ from tasks.hardware import available_cores
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.snapshot import photo_rules as rules
-from tasks.snapshot.class_labels import LabelTypeError, class_names, label_texts
+from tasks.snapshot.class_labels import LabelTypeError, class_names, label_texts, tidy_texts
 from tasks.snapshot.given_splits import to_split
 from tasks.snapshot.hashes import ROW_HASHES
 from tasks.snapshot.listing import PhotoFile
@@ -132,6 +132,7 @@ class _Source:
     schema: pa.Schema  #: Its columns.
     version: str  #: Version of its rows; see `_version`.
     label: str | None  #: Name of the column of labels, if it has one.
+    starts: Sequence[int]  #: Numbers of the first row of each row group, and of the rows in all.
 
     @property
     def rows(self) -> int:
@@ -173,7 +174,7 @@ def _open(root: AnyPath, label_column: str | None, file: PhotoFile) -> _Source |
     opened.close()
     names = LABEL_COLUMNS if label_column == "" else [label_column] if label_column else []
     label = next((name for name in names if opened.schema.get_field_index(name) >= 0), None)
-    return _Source(file, opened.metadata, opened.schema, _version(file, label_column), label)
+    return _Source(file, opened.metadata, opened.schema, _version(file, label_column), label, opened.group_starts())
 
 
 def _read_sources(root: AnyPath, sources: Sequence[_Source], progress: Progress) -> Iterator[pa.Table]:
@@ -197,7 +198,7 @@ def _read_group(root: AnyPath, group: tuple[_Source, int]) -> pa.Table:
         column = opened.column
         split = _SPLIT_COLUMN if source.schema.get_field_index(_SPLIT_COLUMN) >= 0 else None
         wanted = [name for name in (column.bytes, column.path, source.label, split) if name]
-        first = opened.group_starts()[number]
+        first = source.starts[number]
         rows: dict[str, list[Any]] = defaultdict(list)
         texts: dict[str, list[pa.Array]] = {name: [] for name in (source.label, split) if name}
         for batch in opened.read_group(number, wanted):
@@ -242,10 +243,10 @@ def _read_texts(opened: ImageFile, name: str, pieces: Sequence[pa.Array]) -> pa.
             f"{describe_columns(opened.schema)}."
         ) from exc
     texts.validate(full=True)
-    texts = pc.utf8_trim_whitespace(pc.utf8_normalize(texts, form="NFC"))
+    texts = tidy_texts(texts)
     if pc.any(pc.match_substring_regex(texts, r"[[:cntrl:]]")).as_py():
         raise DatasetError(f"The column {name!r} of {opened.path} has a label with a control character. Remove it.")
-    return pc.if_else(pc.equal(texts, ""), None, texts)
+    return texts
 
 
 def _check_labelled(root: AnyPath, sources: Sequence[_Source], photos: pa.Table) -> None:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from tasks.errors import DatasetError, SettingError, first_of
 from tasks.keys import KEY_LENGTH
 from tasks.paths import AnyPath, to_path
+from tasks.snapshot.class_labels import tidy_texts
 from tasks.snapshot.given_splits import to_split
 from tasks.snapshot.listing import Listing, PhotoFile
 from tasks.snapshot.photo_io import read_photo
@@ -243,8 +244,8 @@ def _texts(table: pa.Table, name: str) -> pa.ChunkedArray:
     """Return a column without white space at its ends, in Unicode's form NFC unless it names a file; empty is null."""
     if name not in table.column_names:
         return pa.chunked_array([pa.nulls(table.num_rows, pa.string())])
-    text = table[name] if name in _ELSEWHERE else pc.utf8_normalize(pc.utf8_trim_whitespace(table[name]), form="NFC")
-    return pc.if_else(pc.equal(text, ""), None, text)
+    text = table[name]
+    return pc.if_else(pc.equal(text, ""), None, text) if name in _ELSEWHERE else tidy_texts(text)
 
 
 def _splits(raw: pa.ChunkedArray) -> pa.Array:
